@@ -1,0 +1,26 @@
+//! A safety runtime for programs that run automation.
+//!
+//! A *host* starts a *task* under a *profile*. While the task runs it is watched; if it breaks a limit,
+//! or if it is the culprit when the machine as a whole breaks one, that task alone is cancelled, and
+//! haltline verifies that it stopped. Each cancellation leaves one *incident* that explains itself.
+//!
+//! The modules stand on floors and import only from floors below their own:
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 0 | [`error`], [`clock`], [`duration`], `id`, `file`, `secret`, `timer` |
+//! | 2 | [`event`] |
+//! | 3 | [`monitor`] |
+//! | 5 | [`supervisor`] |
+
+pub mod clock;
+pub mod duration;
+pub mod error;
+pub mod event;
+pub(crate) mod file;
+pub(crate) mod id;
+pub mod monitor;
+pub(crate) mod secret;
+pub mod supervisor;
+
+pub use error::{Error, ErrorKind, Result};
