@@ -18,7 +18,7 @@ struct Inner {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, $slug:literal, $status:literal;)*) => {
+    ($(#[doc = $doc:literal] $name:ident = $number:literal, $slug:literal, $status:literal;)*) => {
         /// What kind of failure an [`Error`] is.
         ///
         /// Python exceptions, C status codes and REST problems are made from this table. A number never
@@ -27,7 +27,7 @@ macro_rules! kinds {
         #[non_exhaustive]
         #[repr(u16)]
         pub enum ErrorKind {
-            $($(#[$doc])* $name = $number,)*
+            $(#[doc = $doc] $name = $number,)*
         }
 
         impl ErrorKind {
@@ -42,6 +42,11 @@ macro_rules! kinds {
             /// The stable lower-case name, as REST problem types and logs spell it.
             pub const fn slug(self) -> &'static str {
                 match self { $(ErrorKind::$name => $slug,)* }
+            }
+
+            /// What it means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(ErrorKind::$name => $doc.trim_ascii(),)* }
             }
 
             /// The HTTP status that a server answers with.
@@ -81,6 +86,8 @@ kinds! {
     TimedOut = 13, "timed-out", 504;
     /// Code of the host panicked or raised inside a call.
     Panicked = 14, "panicked", 500;
+    /// The caller's buffer is too small for the result.
+    BufferTooSmall = 15, "buffer-too-small", 400;
 }
 
 impl Error {
@@ -156,9 +163,11 @@ mod tests {
             (12, "shut-down"),
             (13, "timed-out"),
             (14, "panicked"),
+            (15, "buffer-too-small"),
         ];
         assert_eq!(now, promised);
         assert!(ErrorKind::ALL.iter().all(|k| (400..600).contains(&k.http_status())));
+        assert_eq!(ErrorKind::Cancelled.meaning(), "The task was cancelled.");
     }
 
     #[test]
