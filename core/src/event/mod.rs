@@ -1,25 +1,31 @@
 //! Publish and subscribe inside the process.
+//!
+//! A [`Bus`] carries [`Event`]s under dotted topics to bounded [`Subscription`]s. Publishing never blocks: a
+//! subscription that is full loses events by its [`Policy`], and its stream says which with [`Delivery::Gap`].
+//!
+//! # Example
+//! ```
+//! use haltline::event::{Bus, Delivery, SubscribeOptions};
+//! use serde_json::json;
+//!
+//! let bus = Bus::new();
+//! let tasks = bus.subscribe("task.*", SubscribeOptions::default())?;
+//! bus.publish("task.started", Some("7".into()), json!({ "profile": "attack" }));
+//!
+//! let Some(Delivery::Event(event)) = tasks.recv() else { unreachable!() };
+//! assert_eq!(event.topic(), "task.started");
+//! assert_eq!(event.data()["profile"], "attack");
+//! # Ok::<(), haltline::Error>(())
+//! ```
 
-use std::sync::Arc;
+mod bus;
+mod cloud;
+mod pattern;
+mod queue;
+mod subscription;
+pub mod topic;
 
-/// A bus. Clones are handles to the same bus.
-#[derive(Clone, Debug, Default)]
-pub struct Bus(Arc<()>);
-
-impl Bus {
-    /// A bus without subscribers.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Whether anyone subscribes to a pattern that matches `topic`. One relaxed load when nobody subscribes.
-    pub fn wants(&self, topic: &str) -> bool {
-        let _ = topic;
-        false
-    }
-
-    /// Publishes `data` under `topic`; `subject` is what it is about, such as a task id.
-    pub fn publish(&self, topic: &str, subject: Option<String>, data: serde_json::Value) {
-        let _ = (topic, subject, data);
-    }
-}
+pub use bus::Bus;
+pub use cloud::Event;
+pub use queue::{Delivery, Policy};
+pub use subscription::{Iter, SubscribeOptions, Subscription};
