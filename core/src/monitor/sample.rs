@@ -31,10 +31,10 @@ pub struct Sample {
     /// Pressure stall information, where the kernel has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pressure: Option<Pressure>,
-    /// Bytes per second read from and written to block devices.
+    /// Bytes per second read from and written to block devices, over the last five seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<Rates>,
-    /// Bytes per second received and sent over network interfaces other than loopback.
+    /// Bytes per second received and sent over network interfaces other than loopback, over the last five seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Rates>,
     /// This process.
@@ -121,6 +121,9 @@ pub struct SignalValues {
     /// The 99th percentile of the time between frames, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_p99_ms: Option<f64>,
+    /// How long no frame has come, in milliseconds, if that is a stall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_ms: Option<f64>,
     /// Latency in milliseconds: the median of the values since the sample before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,

@@ -1,0 +1,7 @@
+//! The limits of the container around this process: cgroup v1, hybrid and v2.
+
+mod container;
+mod hierarchy;
+mod limit;
+
+pub(super) use container::Container;

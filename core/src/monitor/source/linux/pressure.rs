@@ -1,0 +1,46 @@
+//! Pressure stall information.
+
+use std::io;
+use std::path::Path;
+
+use super::text::{self, Kept};
+use crate::monitor::Pressure;
+
+/// The three files of the whole machine.
+#[derive(Debug)]
+pub(super) struct PressureFiles {
+    cpu: Kept,
+    memory: Kept,
+    io: Kept,
+}
+
+impl PressureFiles {
+    pub(super) fn new(proc_root: &Path) -> Self {
+        let file = |name| Kept::new(proc_root.join("pressure").join(name));
+        PressureFiles { cpu: file("cpu"), memory: file("memory"), io: file("io") }
+    }
+
+    /// `None` if the kernel has no pressure information, or has it switched off: that is no failure.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Pressure>> {
+        let mut read = || -> io::Result<Pressure> {
+            Ok(Pressure {
+                cpu: some_avg10(&mut self.cpu, buffer)?,
+                memory: some_avg10(&mut self.memory, buffer)?,
+                io: some_avg10(&mut self.io, buffer)?,
+            })
+        };
+        match read() {
+            Ok(pressure) => Ok(Some(pressure)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn some_avg10(file: &mut Kept, buffer: &mut Vec<u8>) -> io::Result<f64> {
+    let found = text::lines(file.read(buffer)?)
+        .find_map(|line| line.strip_prefix(b"some avg10="))
+        .and_then(|rest| text::words(rest).next())
+        .and_then(text::decimal);
+    found.ok_or_else(|| text::malformed(file.path(), "no line starts with \"some avg10=\""))
+}
