@@ -97,6 +97,36 @@ impl Settings {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
+
+    /// Whether everything but the serial is equal.
+    pub(crate) fn is_same(&self, other: &Settings) -> bool {
+        // Taken apart so that a new field cannot be forgotten.
+        let Settings {
+            serial: _,
+            name,
+            level,
+            max_duration,
+            sustain,
+            grace,
+            auto_cancel,
+            blame,
+            notify,
+            host,
+            task,
+            advisory,
+        } = self;
+        *name == other.name
+            && *level == other.level
+            && *max_duration == other.max_duration
+            && *sustain == other.sustain
+            && *grace == other.grace
+            && *auto_cancel == other.auto_cancel
+            && *blame == other.blame
+            && *notify == other.notify
+            && *host == other.host
+            && *task == other.task
+            && *advisory == other.advisory
+    }
 }
 
 impl Profile {
