@@ -60,6 +60,10 @@ pub enum WhyNot {
     Cancelling,
     /// Its use of the metric is unknown.
     Unknown,
+    /// The bound of its own profile is not broken, or not yet for the whole sustain time.
+    NotInBreach,
+    /// The metric would break the bound of its profile without all tasks that could be cancelled for it.
+    OutsideLoad,
 }
 
 /// What the driver is to do.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
+use crate::supervisor::limit::ExecutorKind;
 use crate::supervisor::profile::Profile;
 
 /// The id of a task: unique in its process, counted from 1.
@@ -40,6 +41,8 @@ pub struct TaskReading {
     pub id: TaskId,
     /// The profile it started with.
     pub profile: Profile,
+    /// How it runs. A broken limit that this executor does not take is recorded and not enforced.
+    pub executor: ExecutorKind,
     /// When it started.
     pub started: Time,
     /// Its last progress call, or its start.

@@ -1,0 +1,5 @@
+//! Who contributes to a breach of a host limit, and how much.
+
+pub(super) mod cpu;
+pub(super) mod memory;
+pub(super) mod rank;

@@ -1,0 +1,73 @@
+//! How long a bound has been broken.
+
+use std::time::Duration;
+
+use crate::clock::Time;
+
+/// Adds up the time for which a bound was seen to be broken.
+///
+/// Time counts between two known breaking samples that follow each other. A clean sample starts over. An
+/// unknown sample keeps what was counted, and the spans on both sides of it do not count: nobody knows
+/// what happened in them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timer {
+    held: Duration,
+    /// The sample before, if it was a breaking one.
+    last: Option<Time>,
+    running: bool,
+}
+
+impl Timer {
+    /// A breaking sample; returns the time counted so far.
+    pub(super) fn broken(&mut self, at: Time) -> Duration {
+        if let Some(last) = self.last {
+            self.held = self.held.saturating_add(at.since(last));
+        }
+        self.last = Some(at);
+        self.running = true;
+        self.held
+    }
+
+    /// A sample without a value.
+    pub(super) fn unknown(&mut self) {
+        self.last = None;
+    }
+
+    /// A sample within the bound.
+    pub(super) fn clean(&mut self) {
+        *self = Timer::default();
+    }
+
+    /// Whether the last known sample was a breaking one.
+    pub(super) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// The time counted so far.
+    pub(super) fn held(&self) -> Duration {
+        self.held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(n: u64) -> Time {
+        Time::ZERO + Duration::from_secs(n)
+    }
+
+    #[test]
+    fn time_counts_between_breaking_samples_that_follow_each_other() {
+        let mut t = Timer::default();
+        assert_eq!(t.broken(s(10)), Duration::ZERO);
+        assert_eq!(t.broken(s(12)), Duration::from_secs(2));
+        t.unknown();
+        assert!(t.is_running());
+        assert_eq!(t.broken(s(600)), Duration::from_secs(2), "the gap does not count");
+        assert_eq!(t.broken(s(601)), Duration::from_secs(3));
+        t.clean();
+        assert!(!t.is_running());
+        assert_eq!(t.broken(s(700)), Duration::ZERO);
+    }
+}
