@@ -1,0 +1,83 @@
+//! The control group of one tree; compiled into the guardian and into the library.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A group made for one tree and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// One directory, or with the older kind one for each hierarchy, the freezer's first.
+    pub(crate) directories: Vec<PathBuf>,
+    /// Whether it is of the older kind.
+    pub(crate) is_v1: bool,
+}
+
+impl Group {
+    /// The files through which a process joins.
+    pub(crate) fn doors(&self) -> Vec<PathBuf> {
+        self.directories.iter().map(|d| d.join("cgroup.procs")).collect()
+    }
+
+    /// Kills all members at once where the kernel can. Elsewhere it freezes them, so that they cannot fork
+    /// away from the signals that follow; [`thaw`](Group::thaw) then lets those take effect.
+    pub(crate) fn kill(&self) {
+        let Some(directory) = self.directories.first() else { return };
+        let _ = if self.is_v1 {
+            fs::write(directory.join("freezer.state"), "FROZEN")
+        } else {
+            fs::write(directory.join("cgroup.kill"), "1")
+        };
+    }
+
+    /// Lets frozen members run, and so die.
+    pub(crate) fn thaw(&self) {
+        if let (true, Some(directory)) = (self.is_v1, self.directories.first()) {
+            let _ = fs::write(directory.join("freezer.state"), "THAWED");
+        }
+    }
+
+    /// The members, those of groups below included.
+    pub(crate) fn members(&self) -> Vec<u32> {
+        let mut pids = Vec::new();
+        if let Some(directory) = self.directories.first() {
+            collect(directory, 0, &mut pids);
+        }
+        pids
+    }
+
+    /// Removes the group. Returns whether it is gone; it stays while it has members.
+    pub(crate) fn remove(&self) -> bool {
+        // Every directory, also after one that stays.
+        self.directories.iter().filter(|d| !remove(d, 0)).count() == 0
+    }
+}
+
+const DEEPEST: u32 = 16;
+
+fn collect(directory: &Path, depth: u32, into: &mut Vec<u32>) {
+    if let Ok(text) = fs::read_to_string(directory.join("cgroup.procs")) {
+        into.extend(text.split_ascii_whitespace().filter_map(|w| w.parse::<u32>().ok()));
+    }
+    if depth < DEEPEST {
+        for below in subgroups(directory) {
+            collect(&below, depth + 1, into);
+        }
+    }
+}
+
+fn remove(directory: &Path, depth: u32) -> bool {
+    if fs::remove_dir(directory).is_ok() || !directory.exists() {
+        return true;
+    }
+    if depth < DEEPEST {
+        for below in subgroups(directory) {
+            remove(&below, depth + 1);
+        }
+    }
+    fs::remove_dir(directory).is_ok() || !directory.exists()
+}
+
+fn subgroups(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
+}

@@ -1,0 +1,97 @@
+//! The tree below the guardian.
+
+use std::collections::HashSet;
+
+use crate::group::Group;
+use crate::signal::{self, Parents};
+use crate::sys::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use crate::table::{Stat, Table};
+
+/// Everything that descends from this process.
+pub(crate) struct Tree {
+    table: Table,
+    me: u32,
+    group: Option<Group>,
+}
+
+impl Tree {
+    pub(crate) fn new(group: Option<Group>) -> Tree {
+        Tree { table: Table::system(), me: std::process::id(), group }
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// What can still run.
+    pub(crate) fn alive(&self) -> Vec<Stat> {
+        let mut all = self.table.descendants(self.me, usize::MAX).processes;
+        all.retain(Stat::is_alive);
+        all
+    }
+
+    /// Asks all to leave. A stopped process hears it only after it was told to go on.
+    pub(crate) fn terminate(&self) {
+        let all = self.alive();
+        self.send(&all, SIGTERM);
+        let stopped: Vec<Stat> = all.into_iter().filter(|s| s.state == b'T').collect();
+        self.send(&stopped, SIGCONT);
+    }
+
+    /// One attempt to kill all. First everything is stopped, again and again until a look finds nothing new:
+    /// what is stopped cannot fork, so a burst of forks runs dry. Then everything is killed.
+    pub(crate) fn kill(&self) {
+        if let Some(group) = &self.group {
+            group.kill();
+        }
+        let mut stopped = HashSet::new();
+        let mut all = self.alive();
+        if all.len() > 1 {
+            for _ in 0..MOST_ROUNDS {
+                let new: Vec<Stat> =
+                    all.iter().filter(|s| stopped.insert((s.pid, s.start_time))).cloned().collect();
+                if new.is_empty() {
+                    break;
+                }
+                self.send(&new, SIGSTOP);
+                all = self.alive();
+            }
+        }
+        self.send(&all, SIGKILL);
+        if let Some(group) = &self.group {
+            group.thaw();
+        }
+    }
+
+    /// One signal to one process of the tree.
+    pub(crate) fn signal(&self, pid: u32, number: i32) {
+        if let Some(stat) = self.alive().into_iter().find(|s| s.pid == pid) {
+            self.send(&[stat], number);
+        }
+    }
+
+    /// Removes the group; a few attempts, as the last member may still be leaving.
+    pub(crate) fn remove_group(&self) {
+        let Some(group) = &self.group else { return };
+        for _ in 0..50 {
+            if group.remove() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+
+    fn send(&self, targets: &[Stat], number: i32) {
+        // An orphan made since the walk names the guardian as its parent; any other change of parent means
+        // that the id now belongs to somebody else.
+        let known: HashSet<u32> = targets.iter().map(|s| s.pid).chain([self.me]).collect();
+        let parents: HashSet<u32> = targets.iter().map(|s| s.parent).collect();
+        let is_member = |pid: u32| known.contains(&pid) || parents.contains(&pid);
+        for target in targets {
+            signal::send(&self.table, target, &Parents::Of(&is_member), number);
+        }
+    }
+}
+
+/// More rounds than a burst can last: each leaves only what was forked while it ran.
+const MOST_ROUNDS: u32 = 100;

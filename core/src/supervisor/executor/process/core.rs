@@ -1,0 +1,161 @@
+//! What the handle of a tree and the thread that follows it share.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use rustix::net::SendFlags;
+use rustix::process::Signal;
+
+use super::group::Group;
+use super::output::Flow;
+use super::table::Stat;
+use super::wire::Order;
+use super::{Exit, Leftover, ProcessId, TreeReport, TreeUse, TreeWatcher, reactor};
+use crate::clock::{Clock, SystemClock, Time};
+
+/// One tree.
+pub(super) struct Core {
+    /// The process that started the tree. A copy of the handle in a forked child does nothing.
+    pub(super) owner: u32,
+    pub(super) guardian: ProcessId,
+    pub(super) main: ProcessId,
+    pub(super) control: OwnedFd,
+    /// Holds the guardian; `None` on kernels without pidfd.
+    pub(super) guardian_fd: Option<OwnedFd>,
+    pub(super) group: Option<Group>,
+    pub(super) interval: Duration,
+    pub(super) memory_limit: Option<u64>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) watcher: Weak<dyn TreeWatcher>,
+    pub(super) known: Mutex<Known>,
+    pub(super) changed: Condvar,
+    pub(super) gone: AtomicBool,
+    /// When force was first asked for, in nanoseconds of the system clock; zero before that.
+    kill_since: AtomicU64,
+    look_now: AtomicBool,
+}
+
+/// What was learnt so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) last_use: TreeUse,
+    /// The processes that could run at the last look.
+    pub(super) alive: Vec<Stat>,
+    pub(super) exit: Option<Exit>,
+    pub(super) report: Option<TreeReport>,
+    /// Whether the guardian has left too and the group was removed.
+    pub(super) cleared: bool,
+}
+
+/// What a new tree is made of.
+pub(super) struct Parts {
+    pub(super) guardian: ProcessId,
+    pub(super) main: ProcessId,
+    pub(super) control: OwnedFd,
+    pub(super) guardian_fd: Option<OwnedFd>,
+    pub(super) group: Option<Group>,
+    pub(super) interval: Duration,
+    pub(super) memory_limit: Option<u64>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) watcher: Weak<dyn TreeWatcher>,
+    /// The main process, so that a guardian that is killed at once leaves something to go by.
+    pub(super) first: Option<Stat>,
+}
+
+impl Core {
+    pub(super) fn new(parts: Parts) -> Core {
+        let known = Known { alive: parts.first.into_iter().collect(), ..Known::default() };
+        Core {
+            owner: std::process::id(),
+            guardian: parts.guardian,
+            main: parts.main,
+            control: parts.control,
+            guardian_fd: parts.guardian_fd,
+            group: parts.group,
+            interval: parts.interval,
+            memory_limit: parts.memory_limit,
+            flow: parts.flow,
+            watcher: parts.watcher,
+            known: Mutex::new(known),
+            changed: Condvar::new(),
+            gone: AtomicBool::new(false),
+            kill_since: AtomicU64::new(0),
+            look_now: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether this process started the tree.
+    pub(super) fn is_ours(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Tells the guardian; never blocks. A guardian that the task stopped is woken first.
+    pub(super) fn order(&self, order: Order) {
+        if self.is_gone() && order != Order::Quit {
+            return;
+        }
+        self.wake_guardian();
+        // A full buffer holds the same orders already; a closed one is seen by the thread that follows.
+        let _ = rustix::net::send(&self.control, &order.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    }
+
+    pub(super) fn kill(&self) {
+        if self.is_gone() {
+            return;
+        }
+        let now = SystemClock.now().as_nanos().max(1);
+        let _ = self.kill_since.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
+        self.order(Order::Kill);
+        self.look_soon();
+    }
+
+    /// When force was first asked for.
+    pub(super) fn kill_since(&self) -> Option<Time> {
+        Some(self.kill_since.load(Ordering::Acquire)).filter(|n| *n != 0).map(Time::from_nanos)
+    }
+
+    /// Has the tree looked at at once.
+    pub(super) fn look_soon(&self) {
+        self.look_now.store(true, Ordering::Release);
+        reactor::wake();
+    }
+
+    pub(super) fn take_look_now(&self) -> bool {
+        self.look_now.swap(false, Ordering::AcqRel)
+    }
+
+    /// Nobody wants the tree any more: the guardian sees the end of the connection and stops the tree, while
+    /// what it reports still arrives here.
+    pub(super) fn let_go(&self) {
+        let _ = rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write);
+        self.wake_guardian();
+    }
+
+    /// The task runs under the same user and may have stopped its guardian.
+    pub(super) fn wake_guardian(&self) {
+        if let Some(guardian) = &self.guardian_fd {
+            let _ = rustix::process::pidfd_send_signal(guardian, Signal::CONT);
+        }
+    }
+
+    pub(super) fn control(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+}
+
+/// The process's identity and name.
+pub(super) fn leftover(stat: &Stat) -> Leftover {
+    Leftover { id: ProcessId { pid: stat.pid, start_time: stat.start_time }, name: name(&stat.name) }
+}
+
+pub(super) fn name(padded: &[u8; 16]) -> String {
+    let end = padded.iter().position(|b| *b == 0).unwrap_or(padded.len());
+    String::from_utf8_lossy(padded.get(..end).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,292 @@
+//! Follows one tree from its start to its verified end; runs on the thread `hl-process` alone.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::net::RecvFlags;
+use rustix::process::{WaitId, WaitIdOptions};
+
+use super::core::{self, Core};
+use super::look::{Meter, next_look};
+use super::signal::{self, Parents};
+use super::table::Stat;
+use super::wire::{News, Order, PACKET};
+use super::{Exit, Leftover, ProcessId, TreeReport};
+use crate::clock::{Clock, SystemClock, Time};
+
+/// A guardian that was told to kill and has not finished by then gets help: the task may keep stopping it.
+const HELP_AFTER: Duration = Duration::from_millis(250);
+/// The pause between two looks while an end is being verified or forced.
+const SHORT_PAUSE: Duration = Duration::from_millis(5);
+const LONG_PAUSE: Duration = Duration::from_millis(50);
+/// From then on the long pause is enough.
+const PATIENCE: Duration = Duration::from_secs(1);
+const SIGKILL: i32 = libc::SIGKILL;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The guardian is there and so, as far as is known, is the tree.
+    Running,
+    /// The guardian says that nothing is left; since when.
+    Verifying(Time),
+    /// The guardian was killed; since when.
+    Lost(Time),
+    /// The tree is gone; the guardian is leaving, since when.
+    Leaving(Time),
+    Done,
+}
+
+/// One tree, as the thread sees it.
+pub(super) struct Follow {
+    pub(super) core: Arc<Core>,
+    meter: Meter,
+    phase: Phase,
+    leftovers: Vec<Leftover>,
+    /// When [`tick`](Follow::tick) is due.
+    next: Time,
+    guardian_ended: bool,
+}
+
+impl Follow {
+    pub(super) fn new(core: Arc<Core>) -> Follow {
+        let next = SystemClock.now();
+        Follow {
+            core,
+            meter: Meter::new(),
+            phase: Phase::Running,
+            leftovers: Vec::new(),
+            next,
+            guardian_ended: false,
+        }
+    }
+
+    pub(super) fn due(&self) -> Time {
+        self.next
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    /// Reads what the guardian said. Returns false at the end of the connection.
+    pub(super) fn hear(&mut self) -> bool {
+        let mut packet = [0; PACKET];
+        loop {
+            let received = rustix::net::recv(&self.core.control, &mut packet[..], RecvFlags::DONTWAIT);
+            let news = match received {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::AGAIN) => return true,
+                Err(_) | Ok((0, _)) => {
+                    self.lose_guardian();
+                    return false;
+                }
+                Ok((n, _)) => News::decode(packet.get(..n).unwrap_or_default()),
+            };
+            match news {
+                Some(News::Exited { status, cpu_us, max_rss_kib }) => self.main_ended(Exit {
+                    code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+                    signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+                    cpu_time: Duration::from_micros(cpu_us),
+                    max_rss_bytes: max_rss_kib.saturating_mul(1024),
+                    at: SystemClock.now(),
+                }),
+                Some(News::Leftover { pid, start_time, name }) => self
+                    .leftovers
+                    .push(Leftover { id: ProcessId { pid, start_time }, name: core::name(&name) }),
+                Some(News::Empty { cpu_us }) => {
+                    self.meter.saw_cpu(Duration::from_micros(cpu_us));
+                    if self.phase == Phase::Running {
+                        let now = SystemClock.now();
+                        self.phase = Phase::Verifying(now);
+                        self.next = now;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The guardian's process ended.
+    pub(super) fn guardian_ended(&mut self) {
+        self.hear();
+        self.guardian_ended = true;
+        if let Some(guardian) = &self.core.guardian_fd {
+            // It is our child only if we are init or a subreaper; anywhere else this fails, and should.
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _ = rustix::process::waitid(WaitId::PidFd(std::os::fd::AsFd::as_fd(guardian)), options);
+        }
+        self.lose_guardian();
+        self.next = SystemClock.now();
+    }
+
+    fn lose_guardian(&mut self) {
+        if self.phase == Phase::Running {
+            let now = SystemClock.now();
+            self.phase = Phase::Lost(now);
+            self.next = now;
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub(super) fn tick(&mut self, now: Time) {
+        let asked = self.core.take_look_now();
+        if !asked && now < self.next {
+            return;
+        }
+        match self.phase {
+            Phase::Running => self.look(now),
+            Phase::Verifying(since) => self.verify(now, since),
+            Phase::Lost(since) => self.end_lost_tree(now, since),
+            Phase::Leaving(since) => self.leave(now, since),
+            Phase::Done => {}
+        }
+    }
+
+    fn look(&mut self, now: Time) {
+        let core = self.core.clone();
+        let (mut seen, alive) =
+            self.meter.look(core.guardian.pid, core.group.as_ref(), core.memory_limit, now);
+        seen.output_bytes = core.flow.bytes();
+        let cost = SystemClock.now().since(now);
+        let forced = core.kill_since().filter(|since| now.since(*since) >= HELP_AFTER);
+        if forced.is_some() {
+            self.kill_known(&alive);
+        }
+        if self.meter.table().stat(core.guardian.pid).is_some_and(|s| s.state == b'T') {
+            core.wake_guardian();
+        }
+        {
+            let mut known = core.known.lock();
+            known.last_use = seen;
+            // An empty look right after the start, or between two generations, is no reason to forget.
+            if !alive.is_empty() {
+                known.alive = alive;
+            }
+        }
+        let mut wait = next_look(core.memory_limit, seen.memory_bytes, core.interval, cost);
+        if core.kill_since().is_some() {
+            wait = wait.min(LONG_PAUSE);
+        }
+        self.next = SystemClock.now() + wait;
+        if let Some(watcher) = core.watcher.upgrade() {
+            watcher.looked(&seen);
+        }
+    }
+
+    /// The guardian's word is checked: nothing below it, nothing that was known, nothing in the group.
+    fn verify(&mut self, now: Time, since: Time) {
+        let core = self.core.clone();
+        let below = self.meter.table().descendants(core.guardian.pid, 16).processes;
+        let known = self.meter.refresh(&core.known.lock().alive.clone());
+        let members = core.group.as_ref().map(|g| g.members()).unwrap_or_default();
+        let grouped = members.iter().filter_map(|pid| self.meter.table().stat(*pid));
+        let left: Vec<Stat> = below.into_iter().chain(known).chain(grouped).filter(Stat::is_alive).collect();
+        if left.is_empty() {
+            return self.finish(now, false);
+        }
+        if core.kill_since().is_some() {
+            self.kill_known(&left);
+        }
+        core.known.lock().alive = left;
+        self.next = now + pause(now.since(since));
+    }
+
+    /// Without a guardian the tree cannot be measured or asked, so it is killed: what was known, what
+    /// descends from that, and what the group holds.
+    fn end_lost_tree(&mut self, now: Time, since: Time) {
+        let core = self.core.clone();
+        if core.known.lock().exit.is_none() {
+            self.main_ended(Exit { at: now, ..Exit::default() });
+        }
+        let last = core.known.lock().alive.clone();
+        let mut alive = self.meter.refresh(&last);
+        if let Some(group) = &core.group {
+            let table = self.meter.table();
+            let members = group.members();
+            alive.extend(members.into_iter().filter_map(|pid| table.stat(pid)).filter(Stat::is_alive));
+        }
+        if alive.is_empty() {
+            return self.finish(now, true);
+        }
+        self.kill_known(&alive);
+        core.known.lock().alive = alive;
+        self.next = now + pause(now.since(since));
+    }
+
+    fn kill_known(&self, alive: &[Stat]) {
+        if let Some(group) = &self.core.group {
+            group.kill();
+        }
+        // Stopped first, so that what is not yet signalled cannot fork past the sweep.
+        for number in [libc::SIGSTOP, SIGKILL] {
+            for stat in alive {
+                signal::send(self.meter.table(), stat, &Parents::Unknown, number);
+            }
+        }
+        if let Some(group) = &self.core.group {
+            group.thaw();
+        }
+    }
+
+    fn main_ended(&mut self, exit: Exit) {
+        self.core.known.lock().exit = Some(exit);
+        self.core.changed.notify_all();
+        if let Some(watcher) = self.core.watcher.upgrade() {
+            watcher.exited(&exit);
+        }
+    }
+
+    fn finish(&mut self, now: Time, guardian_killed: bool) {
+        let core = self.core.clone();
+        if let Some(time) = core.group.as_ref().and_then(super::cgroup::cpu_time) {
+            self.meter.saw_cpu(time);
+        }
+        let report = {
+            let mut known = core.known.lock();
+            known.alive.clear();
+            known.last_use.cpu_time = Some(self.meter.saw_cpu(Duration::ZERO));
+            known.last_use.memory_bytes = Some(0);
+            known.last_use.processes = Some(0);
+            known.last_use.output_bytes = core.flow.bytes();
+            known.last_use.at_least = false;
+            known.last_use.at = now;
+            let report = TreeReport {
+                exit: known.exit,
+                last_use: known.last_use,
+                leftovers: std::mem::take(&mut self.leftovers),
+                guardian_killed,
+                proved: !guardian_killed || core.group.is_some(),
+                at: now,
+            };
+            known.report = Some(report.clone());
+            report
+        };
+        core.gone.store(true, Ordering::Release);
+        core.changed.notify_all();
+        core.flow.end();
+        core.order(Order::Quit);
+        self.phase = Phase::Leaving(now);
+        self.next = now;
+        if let Some(watcher) = core.watcher.upgrade() {
+            watcher.gone(&report);
+        }
+    }
+
+    /// Waits for the guardian's own end, so that neither a zombie nor an empty group stays behind.
+    fn leave(&mut self, now: Time, since: Time) {
+        let ended = self.guardian_ended
+            || !self.meter.table().is_alive(self.core.guardian.pid, self.core.guardian.start_time);
+        let removed = ended && self.core.group.as_ref().is_none_or(|g| g.remove());
+        if (ended && removed) || now.since(since) > 10 * PATIENCE {
+            self.phase = Phase::Done;
+            self.core.known.lock().cleared = true;
+            self.core.changed.notify_all();
+        }
+        self.next = now + pause(now.since(since));
+    }
+}
+
+fn pause(waited: Duration) -> Duration {
+    if waited < PATIENCE { SHORT_PAUSE } else { LONG_PAUSE }
+}

@@ -1,0 +1,202 @@
+//! Measures a tree, and decides when to look again.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::group::Group;
+use super::table::{Stat, Table};
+use super::{TreeUse, cgroup};
+use crate::clock::Time;
+
+/// A tree larger than this is measured in part and reported as "at least".
+const BUDGET: usize = 2048;
+/// Proportional memory is read of this many, the largest; walking page tables is dear.
+const MOST_EXACT: usize = 128;
+/// No task is expected to touch fresh memory faster than this, in bytes a second.
+const FASTEST_GROWTH: u64 = 2 << 30;
+/// Looking more often than this costs more than it tells.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+/// Nearer a limit, a general interval longer than this is not waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Of the thread that looks, at most one part in this many goes to one tree.
+const SHARE_OF_LOOKS: u32 = 5;
+
+/// How long to wait before a look at a tree that was seen to use `used` bytes.
+///
+/// A tree with a memory limit is looked at before the fastest expected growth could carry it from `used` to
+/// the limit; `cost` is what the last look took.
+pub(super) fn next_look(
+    limit: Option<u64>,
+    used: Option<u64>,
+    interval: Duration,
+    cost: Duration,
+) -> Duration {
+    let wait = match limit {
+        None => interval,
+        Some(limit) => {
+            let headroom = limit.saturating_sub(used.unwrap_or(0));
+            let reach = Duration::from_secs_f64(headroom as f64 / FASTEST_GROWTH as f64);
+            reach.clamp(SHORTEST_WAIT, LONGEST_WAIT).min(interval)
+        }
+    };
+    wait.max(SHORTEST_WAIT).max(cost.saturating_mul(SHARE_OF_LOOKS - 1))
+}
+
+/// Whether resident sizes, which count shared pages once for each who shares them, are not good enough.
+fn needs_exact(limit: Option<u64>, resident: u64, processes: usize) -> bool {
+    processes > 1 && limit.is_some_and(|limit| resident > limit / 2)
+}
+
+/// Measures one tree.
+#[derive(Debug)]
+pub(super) struct Meter {
+    table: Table,
+    page: u64,
+    ticks_per_second: u64,
+    /// The largest processor time so far. A process that ends between two reads is missing from a sum, so a
+    /// sum may fall; time does not.
+    cpu_time: Duration,
+}
+
+impl Meter {
+    pub(super) fn new() -> Meter {
+        Meter {
+            table: Table::system(),
+            page: setting(libc::_SC_PAGESIZE, 4096),
+            ticks_per_second: setting(libc::_SC_CLK_TCK, 100),
+            cpu_time: Duration::ZERO,
+        }
+    }
+
+    /// Looks at the tree below `guardian`; returns what it uses, and its processes that can run.
+    pub(super) fn look(
+        &mut self,
+        guardian: u32,
+        group: Option<&Group>,
+        memory_limit: Option<u64>,
+        at: Time,
+    ) -> (TreeUse, Vec<Stat>) {
+        // The guardian is read first and parents before children: what ends in between is missing from this
+        // sum instead of being counted twice.
+        let reaped = self.table.stat(guardian).map_or(0, |s| s.child_ticks);
+        let walk = self.table.descendants(guardian, BUDGET);
+        let ticks = walk.processes.iter().fold(reaped, |sum, s| sum + s.ticks + s.child_ticks);
+        let summed = Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / self.ticks_per_second));
+        self.saw_cpu(summed.max(group.and_then(cgroup::cpu_time).unwrap_or_default()));
+
+        let mut alive = walk.processes;
+        alive.retain(Stat::is_alive);
+        let seen = TreeUse {
+            cpu_time: Some(self.cpu_time),
+            memory_bytes: Some(self.memory(&alive, memory_limit)),
+            processes: Some(alive.len() as u64),
+            output_bytes: None,
+            at_least: walk.cut,
+            at,
+        };
+        (seen, alive)
+    }
+
+    /// Takes a processor time from another source; returns the largest known.
+    pub(super) fn saw_cpu(&mut self, time: Duration) -> Duration {
+        self.cpu_time = self.cpu_time.max(time);
+        self.cpu_time
+    }
+
+    fn memory(&self, alive: &[Stat], limit: Option<u64>) -> u64 {
+        let resident = |s: &Stat| s.rss_pages.saturating_mul(self.page);
+        let sum: u64 = alive.iter().map(resident).sum();
+        if !needs_exact(limit, sum, alive.len()) {
+            return sum;
+        }
+        let mut by_size: Vec<&Stat> = alive.iter().collect();
+        by_size.sort_by_key(|s| std::cmp::Reverse(s.rss_pages));
+        let exact = by_size.iter().take(MOST_EXACT);
+        let rest = by_size.iter().skip(MOST_EXACT);
+        exact.map(|s| self.table.proportional_memory(s.pid).unwrap_or_else(|| resident(s))).sum::<u64>()
+            + rest.map(|s| resident(s)).sum::<u64>()
+    }
+
+    /// The processes of `known` that still run, with all that descends from them now.
+    pub(super) fn refresh(&self, known: &[Stat]) -> Vec<Stat> {
+        let mut alive = Vec::new();
+        let mut seen = HashSet::new();
+        for old in known {
+            let now = self.table.stat(old.pid).filter(|s| s.start_time == old.start_time);
+            let Some(now) = now.filter(Stat::is_alive) else { continue };
+            if seen.insert((now.pid, now.start_time)) {
+                let below = self.table.descendants(now.pid, BUDGET).processes;
+                alive.push(now);
+                alive
+                    .extend(below.into_iter().filter(|s| s.is_alive() && seen.insert((s.pid, s.start_time))));
+            }
+        }
+        alive
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+}
+
+/// Asked of the C library: the other way, through the auxiliary vector, crashes under valgrind.
+fn setting(name: libc::c_int, usual: u64) -> u64 {
+    // SAFETY: no memory is involved.
+    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|v| *v > 0).unwrap_or(usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_tree_without_a_memory_limit_is_looked_at_in_the_general_interval() {
+        let second = Duration::from_secs(1);
+        assert_eq!(next_look(None, Some(u64::MAX), second, Duration::ZERO), second);
+        assert_eq!(
+            next_look(None, None, Duration::from_millis(50), Duration::ZERO),
+            Duration::from_millis(50)
+        );
+    }
+
+    #[test]
+    fn looks_come_faster_as_the_limit_comes_near_and_stay_within_bounds() {
+        let wait = |used| next_look(Some(512 * MIB), Some(used), Duration::from_secs(5), Duration::ZERO);
+        assert_eq!(wait(0), Duration::from_millis(250));
+        assert_eq!(wait(256 * MIB), Duration::from_millis(125));
+        assert_eq!(wait(511 * MIB), SHORTEST_WAIT);
+        assert_eq!(wait(u64::MAX), SHORTEST_WAIT);
+        let huge = next_look(Some(u64::MAX), Some(0), Duration::from_secs(60), Duration::ZERO);
+        assert_eq!(huge, LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_hog_of_one_gib_a_second_is_seen_within_a_tenth_over_its_limit() {
+        let (limit, rate) = (512.0 * MIB as f64, (1u64 << 30) as f64);
+        for start_ms in 0..250 {
+            let mut used = rate * f64::from(start_ms) / 1000.0;
+            while used <= limit {
+                let wait =
+                    next_look(Some(limit as u64), Some(used as u64), Duration::from_secs(1), Duration::ZERO);
+                used += rate * wait.as_secs_f64();
+            }
+            assert!(used < limit * 1.1, "{used} from {start_ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_dear_look_is_not_repeated_at_once() {
+        let wait = next_look(Some(1), Some(1), Duration::from_secs(1), Duration::from_millis(30));
+        assert_eq!(wait, Duration::from_millis(120));
+    }
+
+    #[test]
+    fn shared_pages_are_told_apart_only_where_it_matters() {
+        assert!(!needs_exact(None, u64::MAX, 9));
+        assert!(!needs_exact(Some(100), 50, 9));
+        assert!(needs_exact(Some(100), 51, 2));
+        assert!(!needs_exact(Some(100), 1000, 1));
+    }
+}

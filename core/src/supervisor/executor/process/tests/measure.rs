@@ -1,0 +1,97 @@
+//! What a tree uses.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use super::super::{Exit, TreeReport, TreeUse, TreeWatcher};
+use super::{Cgroups, MODES, PATIENCE, Tree, part, shell, spawn, until, watched};
+
+/// A driver in miniature: kills on the first look over the limit.
+struct Enforcer {
+    limit: u64,
+    tree: OnceLock<Weak<Tree>>,
+}
+
+impl TreeWatcher for Enforcer {
+    fn looked(&self, seen: &TreeUse) {
+        if seen.memory_bytes > Some(self.limit)
+            && let Some(tree) = self.tree.get().and_then(Weak::upgrade)
+        {
+            tree.kill();
+        }
+    }
+    fn exited(&self, _: &Exit) {}
+    fn gone(&self, _: &TreeReport) {}
+}
+
+#[test]
+fn a_hog_of_one_gib_a_second_is_dead_before_it_doubles_its_limit() {
+    for mode in MODES {
+        let limit = 512 << 20;
+        let mut command = part::command("hog");
+        command.memory_limit = Some(limit);
+        command.cgroups = mode;
+        let enforcer = Arc::new(Enforcer { limit, tree: OnceLock::new() });
+        let weak = Arc::downgrade(&enforcer);
+        let tree = Tree::spawn(command, Duration::from_secs(5), weak).unwrap();
+        enforcer.tree.set(Arc::downgrade(&tree)).unwrap();
+        let report = tree.wait_gone(PATIENCE).expect("gone");
+        let exit = report.exit.unwrap();
+        println!("{mode:?}: hog died at {} MiB", exit.max_rss_bytes >> 20);
+        assert_eq!(exit.signal, Some(libc::SIGKILL));
+        assert!(exit.max_rss_bytes > limit && exit.max_rss_bytes < 2 * limit, "{exit:?}");
+    }
+}
+
+/// Half a second of work in many short lives.
+const SHORT_LIVES: &str = "i=0; while [ $i -lt 30 ]; do \
+    ( j=0; while [ $j -lt 20000 ]; do j=$((j+1)); done ) ; i=$((i+1)); done ; exec sleep 60";
+
+#[test]
+fn children_that_lived_and_died_between_two_looks_are_counted() {
+    for mode in MODES {
+        let mut command = shell(SHORT_LIVES);
+        command.cgroups = mode;
+        let (tree, seen) = watched(command);
+        until("the work is done", || tree.pids().iter().any(|p| p.name == "sleep"));
+        let looks = seen.looks.lock().len();
+        until("one more look", || seen.looks.lock().len() > looks + 1);
+        let measured = tree.latest_use().cpu_time.unwrap();
+        tree.kill();
+        let report = tree.wait_gone(PATIENCE).expect("gone");
+        // The kernel's own sum over everything that was reaped is the judge.
+        let truth = report.exit.unwrap().cpu_time;
+        println!("{mode:?}: measured {measured:?} of {truth:?}");
+        assert!(truth > Duration::from_millis(200), "the load is too small to tell anything: {truth:?}");
+        assert!(measured + Duration::from_millis(30) >= truth.mul_f64(0.95), "{measured:?} of {truth:?}");
+        assert!(measured <= truth.mul_f64(1.05) + Duration::from_millis(30), "{measured:?} of {truth:?}");
+        let looks = seen.looks.lock();
+        assert!(looks.is_sorted_by_key(|l| l.cpu_time), "processor time ran backwards");
+    }
+}
+
+#[test]
+fn orphans_count_after_their_parent_is_gone() {
+    let mut command =
+        shell("(setsid sh -c 'j=0; while [ $j -lt 300000 ]; do j=$((j+1)); done' &) ; exec sleep 60");
+    command.cgroups = Cgroups::Off;
+    let tree = spawn(command);
+    until("the orphan worked", || tree.latest_use().cpu_time > Some(Duration::from_millis(100)));
+    until("it ended", || tree.latest_use().processes == Some(1));
+    assert!(tree.latest_use().cpu_time > Some(Duration::from_millis(100)));
+    tree.kill();
+    tree.wait_gone(PATIENCE).expect("gone");
+}
+
+#[test]
+fn every_event_is_told_once() {
+    let (tree, seen) = watched(shell("sleep 0.1 & exit 4"));
+    tree.wait_gone(PATIENCE).expect("gone");
+    until("the end is told", || seen.ends.lock().len() == 1);
+    assert_eq!(seen.exits.lock().len(), 1);
+    assert_eq!(seen.exits.lock()[0].code, Some(4));
+    assert!(!seen.looks.lock().is_empty());
+    let report = tree.report().unwrap();
+    assert_eq!(report.last_use.processes, Some(0));
+    assert_eq!(report.exit, tree.exit());
+}

@@ -1,0 +1,122 @@
+//! Parts that this test program plays as a process of its own.
+
+use std::io::Write;
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use super::super::Command;
+
+const PART: &str = "HALTLINE_TEST_PART";
+const ARGUMENT: &str = "HALTLINE_TEST_ARGUMENT";
+const ENTRY: &str = "supervisor::executor::process::tests::part::plays_its_part";
+
+/// This program as a command that plays `part`.
+pub(super) fn command(part: &str) -> Command {
+    let mut command = super::shell("");
+    command.program = std::env::current_exe().unwrap().into();
+    command.args = vec!["--exact".into(), ENTRY.into(), "--nocapture".into()];
+    command.env = vec![(PART.into(), Some(part.into()))];
+    command
+}
+
+/// This program as an ordinary child that plays `part`; its standard output is piped.
+pub(super) fn child(part: &str, argument: &str) -> (Child, ChildStdout) {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", ENTRY, "--nocapture"])
+        .env(PART, part)
+        .env(ARGUMENT, argument)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = child.stdout.take().unwrap();
+    (child, out)
+}
+
+/// Does nothing unless this process was started to play a part.
+#[test]
+fn plays_its_part() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let argument = std::env::var(ARGUMENT).unwrap_or_default();
+    match part.as_str() {
+        "hog" => hog(),
+        "chains" => chains(),
+        "spread" => spread(),
+        "threads" => leave_first_thread(),
+        other => super::host::play(other, &argument),
+    }
+    // The harness would print to a closed pipe.
+    let _ = std::io::stdout().flush();
+    std::process::exit(0);
+}
+
+fn ignore_sigterm() {
+    // SAFETY: no handler is involved.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+}
+
+/// Takes 1 GiB a second, up to 3 GiB, and does not listen.
+fn hog() {
+    ignore_sigterm();
+    const STEP: usize = 4 << 20;
+    let start = Instant::now();
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    while held.len() * STEP < 3 << 30 {
+        let due = start.elapsed().as_secs_f64() * (1u64 << 30) as f64;
+        if ((held.len() * STEP) as f64) < due {
+            held.push(vec![1; STEP]);
+        } else {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Sixteen lines of processes that each fork a successor and leave: no id lives longer than a moment.
+fn chains() {
+    ignore_sigterm();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for _ in 0..16 {
+        // SAFETY: the child makes system calls only.
+        if unsafe { libc::fork() } == 0 {
+            while Instant::now() < deadline {
+                // SAFETY: as above.
+                unsafe {
+                    if libc::fork() != 0 {
+                        libc::_exit(0);
+                    }
+                }
+            }
+            // SAFETY: ends this process.
+            unsafe { libc::_exit(0) };
+        }
+    }
+    std::thread::sleep(Duration::from_secs(30));
+}
+
+/// Doubles itself until there are about a thousand, and then goes on replacing those that end.
+fn spread() {
+    ignore_sigterm();
+    for _ in 0..10 {
+        // SAFETY: both sides go on with system calls only.
+        unsafe { libc::fork() };
+    }
+    std::thread::sleep(Duration::from_secs(30));
+    // SAFETY: ends this process.
+    unsafe { libc::_exit(0) };
+}
+
+/// A process whose first thread has left looks like a zombie and is none.
+fn leave_first_thread() {
+    ignore_sigterm();
+    // This is not the first thread; that one waits for it.
+    // SAFETY: ends the first thread by a signal handler that it runs.
+    unsafe {
+        extern "C" fn leave(_: libc::c_int) {
+            // SAFETY: ends the calling thread alone.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        }
+        libc::signal(libc::SIGUSR1, leave as *const () as usize);
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::getpid(), libc::SIGUSR1);
+    }
+    std::thread::sleep(Duration::from_secs(60));
+}

@@ -1,0 +1,145 @@
+//! Stopping what does not want to stop.
+
+use std::time::{Duration, Instant};
+
+use super::{Cgroups, MODES, PATIENCE, marker, part, shell, sleepers, spawn, until, watched};
+use crate::supervisor::stopper::Stopper;
+
+#[test]
+fn a_tree_that_listens_leaves_when_it_is_asked() {
+    let mark = marker();
+    let tree = spawn(shell(&format!("setsid sleep {mark} & sleep {mark}")));
+    until("both sleep", || sleepers(&mark).len() == 2);
+    tree.request();
+    let report = tree.wait_gone(PATIENCE).expect("gone");
+    assert_eq!(report.exit.and_then(|e| e.signal), Some(libc::SIGTERM));
+    assert_eq!(sleepers(&mark), [0u32; 0]);
+}
+
+#[test]
+fn a_tree_that_ignores_sigterm_stays_until_it_is_killed() {
+    for mode in MODES {
+        let mark = marker();
+        let mut command = shell(&format!("trap '' TERM ; sleep {mark} & sleep {mark}"));
+        command.cgroups = mode;
+        let tree = spawn(command);
+        until("both sleep", || sleepers(&mark).len() == 2);
+        tree.request();
+        assert_eq!(tree.wait_gone(Duration::from_millis(150)), None);
+        assert!(tree.force());
+        let report = tree.wait_gone(PATIENCE).expect("gone");
+        assert_eq!(report.exit.and_then(|e| e.signal), Some(libc::SIGKILL));
+        assert_eq!(sleepers(&mark), [0u32; 0]);
+    }
+}
+
+#[test]
+fn a_stopped_tree_still_hears_that_it_is_asked() {
+    let mark = marker();
+    let tree = spawn(shell(&format!("exec sleep {mark}")));
+    until("it sleeps", || sleepers(&mark).len() == 1);
+    tree.signal(libc::SIGSTOP);
+    until("it is stopped", || super::state(tree.main_pid()) == Some('T'));
+    tree.terminate();
+    assert_eq!(tree.wait_gone(PATIENCE).and_then(|r| r.exit).and_then(|e| e.signal), Some(libc::SIGTERM));
+}
+
+#[test]
+fn processes_that_fork_faster_than_they_are_seen_are_killed() {
+    for mode in MODES {
+        let mut command = part::command("chains");
+        command.cgroups = mode;
+        let tree = spawn(command);
+        until("the lines run", || tree.pids().len() > 8);
+        let asked = Instant::now();
+        tree.kill();
+        let report = tree.wait_gone(PATIENCE).expect("gone");
+        assert!(report.proved);
+        println!("{mode:?}: chains gone after {:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn a_burst_of_forks_is_killed_while_it_grows() {
+    for mode in MODES {
+        let mut command = part::command("spread");
+        command.cgroups = mode;
+        let tree = spawn(command);
+        until("it spreads", || tree.pids().len() > 50);
+        let asked = Instant::now();
+        tree.kill();
+        let report = tree.wait_gone(PATIENCE).expect("gone");
+        assert!(report.proved);
+        println!("{mode:?}: burst gone after {:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn a_process_whose_first_thread_left_is_not_taken_for_dead() {
+    let mut command = part::command("threads");
+    command.cgroups = Cgroups::Off;
+    let tree = spawn(command);
+    until("the first thread leaves", || super::state(tree.main_pid()) == Some('Z'));
+    assert_eq!(tree.pids().len(), 1);
+    assert!(!tree.is_gone());
+    tree.kill();
+    tree.wait_gone(PATIENCE).expect("gone");
+}
+
+#[test]
+fn a_task_that_kills_its_guardian_is_killed_and_reported() {
+    for mode in MODES {
+        let mark = marker();
+        let script = format!(
+            "trap '' TERM ; setsid sleep {mark} & sleep {mark} & \
+             sleep 0.3 ; kill -9 $PPID ; wait"
+        );
+        let mut command = shell(&script);
+        command.cgroups = mode;
+        let (tree, seen) = watched(command);
+        let report = tree.wait_gone(PATIENCE).expect("gone");
+        assert!(report.guardian_killed);
+        assert_eq!(report.proved, tree.is_grouped(), "without a group a secret fork cannot be excluded");
+        assert_eq!(report.exit.map(|e| (e.code, e.signal)), Some((None, None)));
+        assert_eq!(sleepers(&mark), [0u32; 0], "{mode:?}");
+        until("the watcher hears of it", || seen.ends.lock().len() == 1);
+    }
+}
+
+#[test]
+fn a_task_that_stops_its_guardian_is_killed_all_the_same() {
+    let mark = marker();
+    let script = format!("trap '' TERM ; sleep {mark} & while : ; do kill -STOP $PPID ; sleep 0.01 ; done");
+    let mut command = shell(&script);
+    command.cgroups = Cgroups::Off;
+    let tree = spawn(command);
+    until("it sleeps", || sleepers(&mark).len() == 1);
+    tree.kill();
+    tree.wait_gone(PATIENCE).expect("gone");
+    assert_eq!(sleepers(&mark), [0u32; 0]);
+}
+
+#[test]
+fn letting_go_of_a_tree_stops_it() {
+    for mode in MODES {
+        let mark = marker();
+        let mut command = shell(&format!("trap '' TERM ; setsid sleep {mark} & sleep {mark}"));
+        command.cgroups = mode;
+        let tree = spawn(command);
+        until("both sleep", || sleepers(&mark).len() == 2);
+        let (guardian, group) = (tree.guardian_pid(), tree.group_directory());
+        drop(tree);
+        until("nothing is left", || sleepers(&mark).is_empty() && !super::runs(guardian));
+        until("the group is removed", || !group.as_ref().is_some_and(|d| d.exists()));
+    }
+}
+
+#[test]
+fn orders_after_the_end_do_nothing() {
+    let tree = spawn(shell("exit 0"));
+    tree.wait_gone(PATIENCE).expect("gone");
+    tree.terminate();
+    tree.kill();
+    tree.signal(libc::SIGUSR1);
+    assert!(tree.is_gone());
+}
