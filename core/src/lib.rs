@@ -22,5 +22,11 @@ pub(crate) mod id;
 pub mod monitor;
 pub(crate) mod secret;
 pub mod supervisor;
+pub(crate) mod timer;
+
+/// The README's Rust code, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,119 @@
+//! A future under supervision: its polls are timed, and force drops it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock::{Clock, SystemClock, Time};
+use crate::supervisor::cause::Cancelled;
+use crate::supervisor::task::Token;
+
+/// What the supervisor sees and steers of a future.
+#[derive(Debug, Default)]
+pub(crate) struct FutureState {
+    polled_nanos: AtomicU64,
+    /// When the poll that runs now began; zero between polls.
+    polling_since: AtomicU64,
+    forced: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl FutureState {
+    /// Time spent in polls, the one that runs now included.
+    pub(crate) fn poll_time(&self) -> Duration {
+        let since = self.polling_since.load(Ordering::Acquire);
+        let done = Duration::from_nanos(self.polled_nanos.load(Ordering::Acquire));
+        match since {
+            0 => done,
+            since => done + SystemClock.now().since(Time::from_nanos(since)),
+        }
+    }
+
+    /// Makes the next poll drop the future.
+    pub(crate) fn force(&self) {
+        self.forced.store(true, Ordering::Release);
+    }
+
+    /// Has the future polled soon. Runs code of the host's runtime.
+    pub(crate) fn wake(&self) {
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A future that runs as a supervised task. It resolves to the inner output, or to [`Cancelled`].
+///
+/// When the task is cancelled the inner future is polled once more at once, so that it can look at its token
+/// and leave by itself within the grace of the profile; after that it is dropped where it stands. An output
+/// that comes after the cancellation is still handed out. Dropping this future ends the task.
+#[must_use = "a future does nothing unless it is polled"]
+pub struct Supervised<F> {
+    /// Boxed, so that it can be dropped in place before the wrapper is.
+    inner: Option<Pin<Box<F>>>,
+    state: Arc<FutureState>,
+    token: Token,
+}
+
+impl<F: Future> Supervised<F> {
+    pub(crate) fn new(inner: F, state: Arc<FutureState>, token: Token) -> Self {
+        Supervised { inner: Some(Box::pin(inner)), state, token }
+    }
+
+    /// The token of the task.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+}
+
+impl<F: Future> Future for Supervised<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        {
+            let mut waker = this.state.waker.lock();
+            if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+            }
+        }
+        // After the waker is stored: a force that comes now either is seen here or wakes us again.
+        if this.state.forced.load(Ordering::Acquire) {
+            this.inner = None;
+        }
+        let Some(inner) = &mut this.inner else {
+            this.token.record().finish();
+            return Poll::Ready(Err(this.token.record().cancelled()));
+        };
+        let begun = SystemClock.now().as_nanos().max(1);
+        this.state.polling_since.store(begun, Ordering::Release);
+        // A panic unwinds through here; the record then ends with the drop of the wrapper.
+        let polled = inner.as_mut().poll(cx);
+        let spent = SystemClock.now().as_nanos() - begun;
+        this.state.polled_nanos.fetch_add(spent, Ordering::AcqRel);
+        this.state.polling_since.store(0, Ordering::Release);
+        match polled {
+            Poll::Ready(output) => {
+                this.inner = None;
+                this.token.record().finish();
+                Poll::Ready(Ok(output))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for Supervised<F> {
+    fn drop(&mut self) {
+        // The future first: the task is gone only when what it held is released.
+        self.inner = None;
+        self.state.polling_since.store(0, Ordering::Release);
+        self.token.record().finish();
+    }
+}

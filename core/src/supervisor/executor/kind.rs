@@ -1,0 +1,134 @@
+//! One task's executor: what measures it and what stops it.
+
+use std::sync::Arc;
+
+use super::custom::Custom;
+use super::future::FutureState;
+use super::process::{Tree, TreeUse, TreeWatcher};
+use super::thread::ThreadState;
+use super::thread_clock::ThreadClock;
+use crate::supervisor::limit::ExecutorKind;
+use crate::supervisor::stopper::Stopper;
+
+/// How a task runs.
+pub(crate) enum Executor {
+    Cooperative(Arc<ThreadClock>),
+    Future(Arc<FutureState>),
+    Thread(Arc<ThreadState>),
+    Process(Box<ProcessWork>),
+    Custom(Arc<Custom>),
+}
+
+/// A process tree as a task has it.
+pub(crate) struct ProcessWork {
+    pub(crate) tree: Arc<Tree>,
+    /// The command with secrets masked.
+    pub(crate) command: Vec<String>,
+    /// The variables set for it, with secrets masked.
+    pub(crate) env: Vec<(String, String)>,
+    /// Kept for as long as the task is; the tree itself only holds it weakly.
+    pub(crate) _watcher: Arc<dyn TreeWatcher>,
+}
+
+impl Executor {
+    pub(crate) fn kind(&self) -> ExecutorKind {
+        match self {
+            Executor::Cooperative(_) => ExecutorKind::Cooperative,
+            Executor::Future(_) => ExecutorKind::Future,
+            Executor::Thread(_) => ExecutorKind::Thread,
+            Executor::Process(..) => ExecutorKind::Process,
+            Executor::Custom(_) => ExecutorKind::Custom,
+        }
+    }
+
+    /// Whether the work is seen to be gone by other means than its own word.
+    pub(crate) fn is_gone(&self) -> Option<bool> {
+        match self {
+            Executor::Process(work) => Some(work.tree.is_gone()),
+            Executor::Custom(custom) => Some(custom.is_gone()),
+            _ => None,
+        }
+    }
+
+    /// Asks the work to stop. The token says so already. `errand` runs host code on a thread of its own.
+    pub(crate) fn request(
+        &self,
+        errand: impl FnOnce(Box<dyn FnOnce() + Send>),
+        changed: impl Fn() + Send + 'static,
+    ) {
+        match self {
+            Executor::Cooperative(_) | Executor::Thread(_) => {}
+            Executor::Future(future) => {
+                let future = future.clone();
+                errand(Box::new(move || future.wake()));
+            }
+            Executor::Process(work) => work.tree.request(),
+            Executor::Custom(custom) => {
+                let custom = custom.clone();
+                errand(Box::new(move || custom.drive(changed)));
+            }
+        }
+    }
+
+    /// Ends the work by force. Returns whether there is force for it.
+    pub(crate) fn force(&self, errand: impl FnOnce(Box<dyn FnOnce() + Send>)) -> bool {
+        match self {
+            Executor::Cooperative(_) | Executor::Thread(_) => false,
+            Executor::Future(future) => {
+                future.force();
+                let future = future.clone();
+                errand(Box::new(move || future.wake()));
+                true
+            }
+            Executor::Process(work) => work.tree.force(),
+            Executor::Custom(custom) => custom.force(),
+        }
+    }
+
+    /// Whether an end after force was by force. A host's stopper answers late that it has none.
+    pub(crate) fn was_forced(&self) -> bool {
+        match self {
+            Executor::Custom(custom) => !custom.cannot_force(),
+            _ => true,
+        }
+    }
+
+    /// What the last look at its process tree saw.
+    pub(crate) fn tree_use(&self) -> Option<TreeUse> {
+        match self {
+            Executor::Process(work) => Some(work.tree.latest_use()),
+            _ => None,
+        }
+    }
+
+    /// The processes of its tree at the last look.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        match self {
+            Executor::Process(work) => work.tree.pids().iter().map(|p| p.id.pid).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its command with secrets masked.
+    pub(crate) fn command(&self) -> Vec<String> {
+        match self {
+            Executor::Process(work) => work.command.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The variables that were set for it, with secrets masked.
+    pub(crate) fn env(&self) -> Vec<(String, String)> {
+        match self {
+            Executor::Process(work) => work.env.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells a host's stopper loop that the task said itself that it is finished.
+    pub(crate) fn finished(&self) {
+        if let Executor::Custom(custom) = self {
+            custom.finished();
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The processor time of a thread, read from any other thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The clock of one thread. It stops being readable when the thread ends, so a reused thread id is never read.
+#[derive(Debug)]
+pub(crate) struct ThreadClock {
+    id: Option<ClockId>,
+    alive: AtomicBool,
+}
+
+/// Marks the clock when its thread ends.
+struct Owner(Arc<ThreadClock>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.alive.store(false, Ordering::Release);
+    }
+}
+
+thread_local! {
+    static OWN: Owner = Owner(Arc::new(ThreadClock { id: ClockId::of_this_thread(), alive: AtomicBool::new(true) }));
+}
+
+impl ThreadClock {
+    /// The clock of the calling thread.
+    #[inline]
+    pub(crate) fn current() -> Arc<ThreadClock> {
+        // A thread that is already tearing down its locals gets a clock that cannot be read.
+        OWN.try_with(|own| own.0.clone())
+            .unwrap_or_else(|_| Arc::new(ThreadClock { id: None, alive: AtomicBool::new(false) }))
+    }
+
+    /// Processor time since the thread began, or `None` if that is not known or the thread is gone.
+    pub(crate) fn read(&self) -> Option<Duration> {
+        let time = self.id.as_ref()?.read()?;
+        // Asked after the read: if the thread still lived then, its id was its own.
+        self.alive.load(Ordering::Acquire).then_some(time)
+    }
+}
+
+#[cfg(target_os = "linux")]
+use linux::ClockId;
+#[cfg(not(target_os = "linux"))]
+use other::ClockId;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::time::Duration;
+
+    #[derive(Debug)]
+    pub(super) struct ClockId(libc::clockid_t);
+
+    impl ClockId {
+        pub(super) fn of_this_thread() -> Option<ClockId> {
+            let mut id = 0;
+            // SAFETY: `pthread_self` is always valid for the calling thread, and `id` is a place to write to.
+            let status = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut id) };
+            (status == 0).then_some(ClockId(id))
+        }
+
+        pub(super) fn read(&self) -> Option<Duration> {
+            let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: `time` is a place to write to; an id of a thread that ended is answered with EINVAL.
+            let status = unsafe { libc::clock_gettime(self.0, &mut time) };
+            (status == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod other {
+    use std::time::Duration;
+
+    /// Not implemented: processor time of threads is unknown here.
+    #[derive(Debug)]
+    pub(super) struct ClockId;
+
+    impl ClockId {
+        pub(super) fn of_this_thread() -> Option<ClockId> {
+            None
+        }
+        pub(super) fn read(&self) -> Option<Duration> {
+            None
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_threads_clock_advances_with_its_work_and_is_unknown_after_its_end() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            send.send(ThreadClock::current()).unwrap();
+            while ended.try_recv().is_err() {}
+        });
+        let clock = receive.recv().unwrap();
+        let first = clock.read().unwrap();
+        while clock.read().unwrap() < first + Duration::from_millis(2) {}
+        end.send(()).unwrap();
+        thread.join().unwrap();
+        assert_eq!(clock.read(), None);
+    }
+}

@@ -1,0 +1,9 @@
+//! Every incident explains itself.
+
+mod log;
+mod record;
+mod report;
+
+pub(crate) use log::IncidentLog;
+pub use record::{ActionTaken, Blamed, Incident, SCHEMA, SamplePoint, SessionName, TaskSummary};
+pub use report::Report;

@@ -1,0 +1,246 @@
+//! One incident: what broke, who was blamed, what was done, and what was seen to come of it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::LogFile;
+
+use crate::monitor::{Sample, TopProcess};
+use crate::supervisor::cause::Cause;
+use crate::supervisor::engine::{Contribution, NotCancelled, TaskId};
+use crate::supervisor::limit::ExecutorKind;
+use crate::supervisor::outcome::Outcome;
+use crate::supervisor::profile::Level;
+
+/// The version of the record's shape. Fields may be added within a version; none changes its meaning.
+pub const SCHEMA: u32 = 1;
+
+/// The record of one cancellation, or of a breach that cancelled nobody. One JSON line in the incident file.
+///
+/// A cancellation that was first reported as `StillRunning` and later ended is written again under the same
+/// `id`, with the later outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Incident {
+    /// Version of this shape.
+    pub schema: u32,
+    /// Unique; later ids sort after earlier ones of the same process.
+    pub id: String,
+    /// When it began, in RFC 3339 with milliseconds, UTC.
+    pub time: String,
+    /// The session in which the task started, if one was open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionName>,
+    /// The task it is about; none for a breach that nobody is blamed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskSummary>,
+    /// Why: the rule with its bound and the observed value, or who asked.
+    pub cause: Cause,
+    /// What was done.
+    pub action: ActionTaken,
+    /// Why nobody was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<NotCancelled>,
+    /// The contributors to the broken metric, the largest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blame: Vec<Blamed>,
+    /// The samples around it: those before the decision, and those until the outcome was known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<SamplePoint>,
+    /// The busiest processes of the machine since the limit was first broken, supervised or not; for host limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<TopProcess>,
+    /// What came of it. None for a record that cancelled nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Milliseconds from the request until force was used, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced_after_ms: Option<f64>,
+    /// Milliseconds from the request until the outcome was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_after_ms: Option<f64>,
+    /// Ids of processes that were not seen to leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alive: Vec<u32>,
+}
+
+/// The name and id of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionName {
+    /// Unique.
+    pub id: String,
+    /// As the host called it.
+    pub name: String,
+}
+
+/// What was done about a breach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ActionTaken {
+    /// The task was cancelled.
+    Cancel,
+    /// It was only recorded.
+    Record,
+}
+
+/// A task as an incident or a listing shows it. `None` is unknown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TaskSummary {
+    /// Its id.
+    pub id: TaskId,
+    /// Its name.
+    pub name: String,
+    /// The name of the profile it started with.
+    pub profile: String,
+    /// That profile's level.
+    pub level: Level,
+    /// How it runs.
+    pub executor: ExecutorKind,
+    /// How long it has been running, in seconds.
+    pub age_s: f64,
+    /// Whether it was asked to stop.
+    pub cancelling: bool,
+    /// Percent of one core at the last look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Processor seconds since it was first looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_s: Option<f64>,
+    /// Memory of its tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Bytes it wrote to its standard output and error, where they are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+    /// Ids of the processes of its tree at the last look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pids: Vec<u32>,
+    /// Its command with secrets masked, for a process.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// The variables that were set for it, secrets masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    /// The outcome of its cancellation, once known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// A line of the blame ranking, with the task's name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Blamed {
+    /// The task's name, empty if it left meanwhile.
+    pub name: String,
+    /// Rank, share and eligibility.
+    #[serde(flatten)]
+    pub contribution: Contribution,
+}
+
+/// What an incident keeps of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SamplePoint {
+    /// Milliseconds from the decision; negative before it.
+    pub at_ms: f64,
+    /// Percent of what may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Percent of what may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_percent: Option<f64>,
+    /// Frames per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fps: Option<f64>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_ms: Option<f64>,
+}
+
+impl SamplePoint {
+    pub(crate) fn of(sample: &Sample, decided: crate::clock::Time) -> Self {
+        let at_ms = (sample.at.as_nanos() as f64 - decided.as_nanos() as f64) / 1e6;
+        SamplePoint {
+            at_ms: (at_ms * 10.0).round() / 10.0,
+            cpu_percent: sample.cpu.as_ref().map(|c| c.percent),
+            memory_percent: sample.memory.as_ref().map(|m| m.percent),
+            fps: sample.signals.fps,
+            latency_ms: sample.signals.latency_ms,
+            response_ms: sample.signals.response_ms,
+        }
+    }
+}
+
+impl Incident {
+    /// Reads an incident file with its rotated parts, the oldest first. An incident that was written again
+    /// with a later outcome appears once, with that outcome. Empty lines and a line that a crash cut short are
+    /// passed over.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io) if a part cannot be read or holds a whole line that is no incident.
+    pub fn read_file(path: impl AsRef<Path>) -> Result<Vec<Incident>> {
+        let mut incidents: Vec<Incident> = Vec::new();
+        let mut places = HashMap::new();
+        for part in LogFile::parts(path.as_ref(), super::log::KEPT) {
+            let text = std::fs::read(&part)
+                .map_err(|e| Error::io(format_args!("reading the incident file {}", part.display()), e))?;
+            for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
+                let whole = line.ends_with(b"\n");
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                let incident: Incident = match serde_json::from_slice(line) {
+                    Ok(incident) => incident,
+                    Err(e) if !whole || e.is_eof() => continue,
+                    Err(e) => {
+                        let place = format!("{} line {}: no incident: {e}", part.display(), number + 1);
+                        return Err(Error::new(ErrorKind::Io, place).because(e));
+                    }
+                };
+                match places.get(&incident.id) {
+                    Some(&place) => incidents[place] = incident,
+                    None => {
+                        places.insert(incident.id.clone(), incidents.len());
+                        incidents.push(incident);
+                    }
+                }
+            }
+        }
+        Ok(incidents)
+    }
+
+    /// One line for people: what, why, and what came of it.
+    pub fn summary(&self) -> String {
+        let who = match &self.task {
+            Some(t) => format!("task {} {:?} ({})", t.id, t.name, t.profile),
+            None => "nobody".to_owned(),
+        };
+        match (self.action, self.outcome) {
+            (ActionTaken::Cancel, Some(outcome)) => format!(
+                "cancelled {who}: {}; {outcome} after {:.0} ms",
+                self.cause,
+                self.verified_after_ms.unwrap_or(0.0)
+            ),
+            (ActionTaken::Cancel, None) => format!("cancelling {who}: {}", self.cause),
+            (ActionTaken::Record, _) => {
+                let reason = match self.reason {
+                    Some(NotCancelled::External) => "the load came from outside",
+                    Some(NotCancelled::Observing) => "only observing",
+                    Some(NotCancelled::AutoCancelOff) => "the profile does not cancel",
+                    Some(NotCancelled::Advisory) => "the limit is advisory here and cannot be enforced",
+                    Some(NotCancelled::Capped) => "the cap on cancellations per minute was reached",
+                    None => "no reason given",
+                };
+                format!("recorded for {who}: {}; nobody was cancelled: {reason}", self.cause)
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What all handles of one supervisor share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::cause::Cause;
+use super::engine::{Action, Contribution, Engine, TaskId, TaskReading};
+use super::errand::Errands;
+use super::incident::IncidentLog;
+use super::profile::Profiles;
+use super::record::Record;
+use super::sampling::Usage;
+use super::session::Sessions;
+use super::state::Request;
+use super::table::Table;
+use super::watch::{Active, Begin};
+use crate::clock::{Clock, Time};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Bus;
+use crate::monitor::{ProcessTable, SampleObserver, Samples};
+use crate::timer::Alarm;
+
+pub(crate) struct Inner {
+    pub(crate) table: Table,
+    /// Whether there is a watch thread. Without one the host drives time by `tick`.
+    pub(crate) threaded: bool,
+    pub(crate) observing: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarm: Alarm,
+    pub(crate) bus: Bus,
+    /// Samples only: a token that outlives the supervisor must not keep the monitor running.
+    pub(crate) samples: Samples,
+    pub(crate) profiles: Profiles,
+    pub(crate) engine: Mutex<Engine>,
+    pub(crate) incidents: IncidentLog,
+    pub(crate) sessions: Sessions,
+    /// How long a forced task is looked for before it is reported as still running.
+    pub(crate) verify: Duration,
+    /// Cancellations that the watch thread has not seen yet.
+    pub(crate) inbox: Mutex<Vec<Begin>>,
+    /// Cancellations in progress; only passes of the watch thread change it.
+    pub(crate) active: Mutex<Vec<Active>>,
+    /// What the last looks saw, by task; only sampling changes it.
+    pub(crate) usage: Mutex<HashMap<TaskId, Usage>>,
+    /// Keeps the samples coming.
+    pub(crate) observer: OnceLock<SampleObserver>,
+    /// All processes as they were when a host limit was first broken, so that an incident can name the busiest.
+    pub(crate) spike: Mutex<Option<ProcessTable>>,
+    /// Where `on_cancel` handlers run.
+    pub(crate) handlers: Errands,
+    /// Where stoppers of the host run, and wakers of its futures.
+    pub(crate) stoppers: Errands,
+    pub(crate) closing: AtomicBool,
+    pub(crate) closed: AtomicBool,
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Refuses new tasks once the supervisor was shut down.
+    pub(crate) fn open(&self) -> Result<()> {
+        if self.closing.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::ShutDown, "no task is started: the supervisor was shut down"));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    pub(crate) fn publish_start(&self, record: &Record) {
+        let data = serde_json::json!({
+            "id": record.id, "name": record.name, "profile": record.profile.name(),
+            "level": record.profile.level(), "executor": record.executor.kind(),
+        });
+        self.bus.publish("task.started", Some(record.id.to_string()), data);
+    }
+
+    /// A task ended by itself.
+    pub(crate) fn finished(&self, record: &Record) {
+        self.table.remove(record);
+        record.notify_waiting();
+        if self.bus.wants("task.finished") {
+            self.publish_finish(record);
+        }
+    }
+
+    #[cold]
+    fn publish_finish(&self, record: &Record) {
+        let data = serde_json::json!({
+            "id": record.id, "name": record.name, "profile": record.profile.name(),
+            "seconds": self.now().since(record.started).as_secs_f64(),
+        });
+        self.bus.publish("task.finished", Some(record.id.to_string()), data);
+    }
+
+    /// A task ended after it was asked to; its cancellation is still to be settled.
+    pub(crate) fn left(&self, _record: &Record) {
+        self.alarm.ring();
+    }
+
+    /// Cancels a task. Returns whether this call did.
+    pub(crate) fn cancel(&self, record: &Arc<Record>, cause: Cause, blame: Vec<Contribution>) -> bool {
+        if !record.blame(cause) || record.state.request() != Request::Won {
+            return false;
+        }
+        record.notify();
+        self.inbox.lock().push(Begin { record: record.clone(), at: self.now(), blame });
+        self.alarm.ring();
+        true
+    }
+
+    /// Cancels a task without a grace, or ends the grace that it has. Returns whether this call cancelled it.
+    pub(crate) fn kill(&self, record: &Arc<Record>, cause: Cause) -> bool {
+        record.hurry();
+        let won = self.cancel(record, cause, Vec::new());
+        self.alarm.ring();
+        won
+    }
+
+    /// Does what the engine decided.
+    pub(crate) fn apply(self: &Arc<Self>, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Cancel { task, breach, blame } => {
+                    let won = self
+                        .table
+                        .get(task)
+                        .is_some_and(|record| self.cancel(&record, Cause::Breach(breach), blame));
+                    if !won {
+                        // It left meanwhile, or was cancelled for another reason: nothing to wait for.
+                        let mut engine = self.engine.lock();
+                        engine.verified(task, self.now());
+                        if self.table.get(task).is_none() {
+                            engine.forget(task);
+                        }
+                    }
+                }
+                Action::Record { task, breach, blame, reason } => {
+                    self.record_breach(task, breach, blame, reason)
+                }
+            }
+        }
+    }
+
+    /// Holds one task against its own limits, outside the round of all tasks.
+    pub(crate) fn check_task(self: &Arc<Self>, reading: &TaskReading) {
+        let action = self.engine.lock().check_task(self.now(), reading);
+        self.apply(action.into_iter().collect());
+    }
+
+    pub(crate) fn task(&self, id: TaskId) -> Result<Arc<Record>> {
+        self.table
+            .get(id)
+            .ok_or_else(|| Error::new(ErrorKind::UnknownTask, format!("no task with id {id} is running")))
+    }
+}

@@ -1,0 +1,227 @@
+//! What the supervisor keeps of one task.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::cause::{Cancelled, Cause};
+use super::engine::TaskId;
+use super::executor::Executor;
+use super::home::Home;
+use super::limit::ExecutorKind;
+use super::outcome::Outcome;
+use super::profile::Profile;
+use super::state::{Finish, State};
+use super::table::Place;
+use crate::clock::Time;
+
+/// What runs once after a cancelled task was verified.
+pub(crate) type Handler = Box<dyn FnOnce(Outcome) + Send>;
+
+/// One task. Shared by its handle, its tokens, the table and a cancellation in progress.
+pub(crate) struct Record {
+    pub(crate) state: State,
+    pub(crate) id: TaskId,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) profile: Profile,
+    pub(crate) started: Time,
+    pub(crate) executor: Executor,
+    pub(crate) place: Place,
+    pub(crate) home: Arc<Home>,
+    last_progress: AtomicU64,
+    /// Whether its grace was cut short.
+    hurried: AtomicBool,
+    cause: OnceLock<Cause>,
+    /// Whether a handler was ever added, so that an end without one takes no lock.
+    handled: AtomicBool,
+    end: Mutex<End>,
+    changed: Condvar,
+}
+
+/// What becomes known when a task ends.
+#[derive(Default)]
+struct End {
+    handlers: Vec<Handler>,
+    outcome: Option<Outcome>,
+}
+
+impl Record {
+    pub(crate) fn new(
+        id: TaskId,
+        place: Place,
+        name: Cow<'static, str>,
+        profile: Profile,
+        started: Time,
+        executor: Executor,
+        home: Arc<Home>,
+    ) -> Self {
+        Record {
+            state: State::new(),
+            id,
+            name,
+            profile,
+            started,
+            executor,
+            place,
+            home,
+            last_progress: AtomicU64::new(started.as_nanos()),
+            hurried: AtomicBool::new(false),
+            cause: OnceLock::new(),
+            handled: AtomicBool::new(false),
+            end: Mutex::new(End::default()),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn last_progress(&self) -> Time {
+        Time::from_nanos(self.last_progress.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn progress(&self, now: Time) {
+        self.last_progress.fetch_max(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// The next moment at which a clock alone breaks one of its limits.
+    pub(crate) fn deadline(&self) -> Time {
+        if self.state.is_cancelled() {
+            return Time::NEVER;
+        }
+        let end = self.profile.max_duration().map_or(Time::NEVER, |d| self.started + d);
+        let idle = self.profile.task().max_idle.map_or(Time::NEVER, |d| self.last_progress() + d);
+        end.min(idle)
+    }
+
+    /// Says why the task is about to be cancelled. Returns false if a cause stands already.
+    pub(crate) fn blame(&self, cause: Cause) -> bool {
+        self.cause.set(cause).is_ok()
+    }
+
+    /// Cuts the grace short, now or when the task is cancelled.
+    pub(crate) fn hurry(&self) {
+        self.hurried.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        self.cause.get()
+    }
+
+    #[cold]
+    pub(crate) fn cancelled(&self) -> Cancelled {
+        let cause = self.cause.get().cloned().unwrap_or(Cause::Shutdown);
+        Cancelled::new(self.id, &self.name, cause)
+    }
+
+    /// Wakes whoever sleeps in [`Record::sleep`] or waits for the end.
+    pub(crate) fn notify(&self) {
+        drop(self.end.lock());
+        self.changed.notify_all();
+    }
+
+    /// Wakes waiters at the end of a task, where only a process can have any.
+    pub(crate) fn notify_waiting(&self) {
+        if self.executor.kind() != ExecutorKind::Cooperative {
+            self.notify();
+        }
+    }
+
+    /// Waits until the task has left, or was cancelled and its outcome is known.
+    pub(crate) fn wait_end(&self, limit: Duration) -> bool {
+        self.wait_until(limit, |end| self.state.is_finished() || end.outcome.is_some())
+    }
+
+    /// Waits until the task has left; returns whether it has.
+    pub(crate) fn wait_finished(&self, limit: Duration) -> bool {
+        self.wait_until(limit, |_| self.state.is_finished())
+    }
+
+    /// Sleeps for `time` or until the task is cancelled; returns whether it is cancelled.
+    pub(crate) fn sleep(&self, time: Duration) -> bool {
+        self.wait_until(time, |_| self.state.is_cancelled())
+    }
+
+    /// Waits until `seen` holds; returns whether it does.
+    fn wait_until(&self, limit: Duration, seen: impl Fn(&End) -> bool) -> bool {
+        let until = std::time::Instant::now().checked_add(limit);
+        let mut end = self.end.lock();
+        while !seen(&end) {
+            match until {
+                Some(until) if self.changed.wait_until(&mut end, until).timed_out() => return seen(&end),
+                Some(_) => {}
+                None => self.changed.wait(&mut end),
+            }
+        }
+        true
+    }
+
+    /// Adds a handler; gives it back if the outcome is already known.
+    pub(crate) fn on_cancel(&self, handler: Handler) -> Result<(), (Handler, Outcome)> {
+        self.handled.store(true, Ordering::SeqCst);
+        let mut end = self.end.lock();
+        if let Some(outcome) = end.outcome {
+            return Err((handler, outcome));
+        }
+        end.handlers.push(handler);
+        drop(end);
+        if self.state.ended_by_itself() {
+            self.drop_handlers();
+        }
+        Ok(())
+    }
+
+    /// Drops the handlers of a task that ended by itself. They may hold its token, which would keep both for ever.
+    #[cold]
+    fn drop_handlers(&self) {
+        let handlers = std::mem::take(&mut self.end.lock().handlers);
+        drop(handlers);
+    }
+
+    /// Publishes the outcome and hands out the handlers, which are there once.
+    pub(crate) fn settle(&self, outcome: Outcome) -> Vec<Handler> {
+        let mut end = self.end.lock();
+        end.outcome = Some(outcome);
+        let handlers = std::mem::take(&mut end.handlers);
+        drop(end);
+        self.changed.notify_all();
+        handlers
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.end.lock().outcome
+    }
+
+    /// Waits until the outcome of a cancellation is known.
+    pub(crate) fn wait_outcome(&self, limit: Duration) -> Option<Outcome> {
+        self.wait_until(limit, |end| {
+            end.outcome.is_some() || (self.state.is_finished() && !self.state.is_cancelled())
+        });
+        self.outcome()
+    }
+
+    /// Whether the task is seen to be gone: by its own word, or by what its executor sees.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.executor.is_gone().unwrap_or_else(|| self.state.is_finished())
+    }
+
+    /// Marks the task as gone and takes it off the table.
+    pub(crate) fn finish(&self) -> Finish {
+        let finish = self.state.finish();
+        match finish {
+            Finish::ByItself => {
+                self.home.inner.finished(self);
+                if self.handled.load(Ordering::SeqCst) {
+                    self.drop_handlers();
+                }
+            }
+            Finish::AfterCancel => self.home.inner.left(self),
+            Finish::Already => {}
+        }
+        finish
+    }
+}

@@ -1,0 +1,224 @@
+//! Turns tasks into readings for the engine.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::engine::{HostReading, TaskId, TaskReading};
+use super::executor::Executor;
+use super::executor::process::TreeUse;
+use super::executor::thread_clock::ThreadClock;
+use super::inner::Inner;
+use super::record::Record;
+use crate::clock::Time;
+use crate::monitor::{ProcessTable, Sample, TopProcess};
+
+/// Processes named in an incident.
+const TOP: usize = 5;
+
+/// What the looks at one task have shown so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Usage {
+    /// Processor time since the first look; for a process tree since its start.
+    pub(crate) total: Option<Duration>,
+    /// Percent of one core between the last two looks.
+    pub(crate) percent: Option<f64>,
+    /// The raw clock at the last look.
+    raw: Option<Duration>,
+    at: Time,
+}
+
+impl Usage {
+    /// Takes in a raw clock that never runs backwards while the same thing is measured.
+    fn look(&mut self, raw: Option<Duration>, now: Time, from_start: bool) {
+        let spent = match (self.raw, raw) {
+            (Some(before), Some(raw)) => Some(raw.saturating_sub(before)),
+            _ => None,
+        };
+        let elapsed = now.since(self.at).as_secs_f64();
+        self.percent = spent.filter(|_| elapsed > 0.0).map(|s| s.as_secs_f64() / elapsed * 100.0);
+        self.total = match (from_start, raw) {
+            (true, raw) => raw.or(self.total),
+            // The first look only sets the mark: what came before it is unknown, not zero.
+            (false, _) => match (self.total, spent) {
+                (Some(total), spent) => Some(total + spent.unwrap_or_default()),
+                (None, Some(spent)) => Some(spent),
+                (None, None) => None,
+            },
+        };
+        if raw.is_some() {
+            self.raw = raw;
+            self.at = now;
+        }
+    }
+
+    /// Takes in the last look at a process tree. Trees are looked at on a thread with a time of its own, so
+    /// the look's own moment counts: between two samples there may be two looks, or none.
+    fn look_at_tree(&mut self, seen: &TreeUse) {
+        if seen.at > self.at {
+            self.look(seen.cpu_time, seen.at, true);
+        }
+    }
+}
+
+impl Inner {
+    /// Looks at every task and lets the engine decide. Runs after each sample of the monitor.
+    pub(crate) fn observe(self: &Arc<Self>, sample: &Sample) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut records = Vec::new();
+        self.table.collect(&mut records);
+        let now = sample.at;
+        self.measure(&records, now);
+        let readings: Vec<TaskReading> = records.iter().map(|r| self.reading(r)).collect();
+        let mut engine = self.engine.lock();
+        let actions = engine.observe(now, &host_reading(sample), &readings);
+        let broken = engine.is_host_broken();
+        drop(engine);
+        self.note_spike(broken);
+        self.apply(actions);
+    }
+
+    /// Remembers all processes when a host limit is first broken, and forgets them when none is any more.
+    fn note_spike(&self, broken: bool) {
+        let mut spike = self.spike.lock();
+        if !broken {
+            *spike = None;
+        } else if spike.is_none() {
+            *spike = ProcessTable::read().ok();
+        }
+    }
+
+    /// The processes that used most since a host limit was first broken. Empty while none is.
+    pub(crate) fn top_processes(&self) -> Vec<TopProcess> {
+        let spike = self.spike.lock();
+        match (&*spike, ProcessTable::read()) {
+            (Some(before), Ok(now)) => now.by_cpu(before, TOP),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Reads the clocks of all given tasks, each thread once.
+    fn measure(&self, records: &[Arc<Record>], now: Time) {
+        let innermost = innermost_sections(records);
+        let mut usage = self.usage.lock();
+        let mut before = std::mem::take(&mut *usage);
+        usage.reserve(records.len());
+        for record in records {
+            let mut one = before.remove(&record.id).unwrap_or_default();
+            match &record.executor {
+                Executor::Cooperative(thread) => {
+                    // While an inner section runs, the outer one is not charged, and its mark moves on.
+                    let charged = innermost.get(&key(thread)) == Some(&record.id);
+                    let mark = one.total;
+                    one.look(thread.read(), now, false);
+                    if !charged && mark.is_some() {
+                        one.total = mark;
+                        one.percent = Some(0.0);
+                    }
+                }
+                Executor::Thread(thread) => one.look(thread.clock().and_then(|c| c.read()), now, false),
+                Executor::Future(future) => one.look(Some(future.poll_time()), now, true),
+                Executor::Process(work) => one.look_at_tree(&work.tree.latest_use()),
+                Executor::Custom(_) => {}
+            }
+            usage.insert(record.id, one);
+        }
+    }
+
+    /// What is known of one task now.
+    pub(crate) fn reading(&self, record: &Record) -> TaskReading {
+        let usage = self.usage.lock().get(&record.id).cloned().unwrap_or_default();
+        let tree = record.executor.tree_use();
+        TaskReading {
+            id: record.id,
+            profile: record.profile.clone(),
+            executor: record.executor.kind(),
+            started: record.started,
+            last_progress: record.last_progress(),
+            cancelling: record.state.is_cancelled(),
+            cpu_time: tree.as_ref().and_then(|t| t.cpu_time).max(usage.total),
+            cpu_percent: usage.percent,
+            memory_bytes: tree.as_ref().and_then(|t| t.memory_bytes),
+            processes: tree.as_ref().and_then(|t| t.processes),
+            output_bytes: tree.as_ref().and_then(|t| t.output_bytes),
+        }
+    }
+}
+
+/// Threads are told apart by the address of their clock, which the records keep alive.
+fn key(thread: &Arc<ThreadClock>) -> usize {
+    Arc::as_ptr(thread) as usize
+}
+
+/// The section that each thread is in now: of nested ones the latest.
+fn innermost_sections(records: &[Arc<Record>]) -> HashMap<usize, TaskId> {
+    let mut innermost = HashMap::new();
+    for record in records {
+        if let Executor::Cooperative(thread) = &record.executor {
+            let id: &mut TaskId = innermost.entry(key(thread)).or_default();
+            *id = (*id).max(record.id);
+        }
+    }
+    innermost
+}
+
+/// What the engine needs of a sample.
+pub(crate) fn host_reading(sample: &Sample) -> HostReading {
+    HostReading {
+        cpu_percent: sample.cpu.as_ref().map(|c| c.percent),
+        cpu_busy: sample.cpu.as_ref().map(|c| c.busy),
+        cpu_capacity: sample.cpu.as_ref().map_or(0.0, |c| c.capacity),
+        memory_percent: sample.memory.as_ref().map(|m| m.percent),
+        memory_used_bytes: sample.memory.as_ref().map(|m| m.used_bytes),
+        memory_limit_bytes: sample.memory.as_ref().map_or(0, |m| m.limit_bytes),
+        fps: sample.signals.fps,
+        latency_ms: sample.signals.latency_ms,
+        response_ms: sample.signals.response_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_came_before_the_first_look_is_unknown_and_not_zero() {
+        let mut u = Usage::default();
+        u.look(Some(S * 100), Time::ZERO + S, false);
+        assert_eq!((u.total, u.percent), (None, None));
+        u.look(Some(S * 101), Time::ZERO + S * 3, false);
+        assert_eq!(u.total, Some(S));
+        assert_eq!(u.percent, Some(50.0));
+    }
+
+    #[test]
+    fn the_use_of_a_tree_is_reckoned_between_its_own_looks() {
+        let ms = Duration::from_millis;
+        let seen = |n: u64| TreeUse { cpu_time: Some(ms(n)), at: Time::ZERO + ms(n), ..TreeUse::default() };
+        let mut u = Usage::default();
+        // A tree that keeps one core busy, sampled every 100 ms and looked at nearly as often.
+        let mut percents = Vec::new();
+        for look in [99, 99, 301, 399, 399, 601] {
+            u.look_at_tree(&seen(look));
+            percents.extend(u.percent);
+        }
+        assert_eq!(percents, [100.0; 4]);
+        assert_eq!(u.total, Some(ms(601)));
+    }
+
+    #[test]
+    fn a_failed_look_is_unknown_and_loses_nothing() {
+        let mut u = Usage::default();
+        u.look(Some(S), Time::ZERO, false);
+        u.look(Some(S * 2), Time::ZERO + S, false);
+        u.look(None, Time::ZERO + S * 2, false);
+        assert_eq!((u.total, u.percent), (Some(S), None));
+        u.look(Some(S * 4), Time::ZERO + S * 3, false);
+        assert_eq!((u.total, u.percent), (Some(S * 3), Some(100.0)));
+    }
+}

@@ -1,0 +1,76 @@
+//! The orderly end of a supervisor.
+
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::cause::Cause;
+use super::errand::join_by;
+use super::executor::process;
+use super::incident::TaskSummary;
+use super::outcome::Outcome;
+use super::supervisor::Supervisor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::timer::Watched;
+
+impl Supervisor {
+    pub(super) fn watched_by(&self, thread: JoinHandle<()>) {
+        *self.0.watch.lock() = Some(thread);
+    }
+
+    /// Cancels every task, starts no more, and waits until each stop is verified and written and every `on_cancel`
+    /// handler has returned. Returns what was not seen to stop; if nothing, the threads of all this have left too.
+    ///
+    /// Called by a handler or a [`Stopper`](super::Stopper), it does not wait for those.
+    ///
+    /// # Errors
+    /// [`TimedOut`](ErrorKind::TimedOut) if some stop was not verified, or some handler not back, within `limit`;
+    /// [`Io`](ErrorKind::Io) if incidents could not be written.
+    ///
+    /// # Blocking
+    /// For at most `limit`.
+    pub fn shutdown(&self, limit: Duration) -> Result<Vec<TaskSummary>> {
+        let inner = self.inner();
+        let until = Instant::now() + limit;
+        inner.closing.store(true, Ordering::Release);
+        inner.cancel_all(&Cause::Shutdown);
+        let mut records = Vec::new();
+        inner.table.collect(&mut records);
+        let mut late = 0;
+        for record in &records {
+            if !inner.threaded {
+                inner.pass(inner.now());
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            late += usize::from(record.wait_outcome(left).is_none() && !record.state.is_finished());
+        }
+        if late > 0 {
+            return Err(timed_out(format!(
+                "{late} tasks were not verified to have stopped within {limit:?}"
+            )));
+        }
+        inner.alarm.ring();
+        inner.incidents.flush(until.saturating_duration_since(Instant::now()))?;
+        // Handlers are started by this thread, so they are all known once it has left.
+        let watch = self.0.watch.lock().take();
+        if let Some(Err(thread)) = watch.map(|thread| join_by(thread, until)) {
+            *self.0.watch.lock() = Some(thread);
+            return Err(timed_out(format!("the last stop was not settled within {limit:?}")));
+        }
+        if !inner.handlers.wait(until) {
+            return Err(timed_out(format!("an on_cancel handler has not returned within {limit:?}")));
+        }
+        let now = inner.now();
+        records.retain(|r| r.outcome() == Some(Outcome::StillRunning));
+        if records.is_empty() {
+            // What a stopper stops is gone, so it has nothing left to do; were it slow to leave, nothing is lost.
+            inner.stoppers.wait(until);
+            process::leave(until);
+        }
+        Ok(records.iter().map(|r| inner.summary(r, now)).collect())
+    }
+}
+
+fn timed_out(message: String) -> Error {
+    Error::new(ErrorKind::TimedOut, message)
+}

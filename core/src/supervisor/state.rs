@@ -1,0 +1,145 @@
+//! The one byte that settles the race between a cancellation and a task's own end.
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU8, Ordering};
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const CANCELLED: u8 = 1;
+const FINISHED: u8 = 2;
+
+/// Whether a task was asked to stop and whether it has left.
+///
+/// Both bits are only ever set, so a cancelled task never runs again and a finished one never becomes cancelled.
+#[derive(Debug)]
+pub(crate) struct State(AtomicU8);
+
+/// Who won when a cancellation was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// This call cancelled the task.
+    Won,
+    /// The task was cancelled before.
+    Already,
+    /// The task had finished by itself.
+    TooLate,
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// By itself; nothing asked it to.
+    ByItself,
+    /// After it was asked to stop.
+    AfterCancel,
+    /// It had ended before this call.
+    Already,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        State(AtomicU8::new(0))
+    }
+
+    /// The check that a running task makes: one relaxed load.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CANCELLED != 0
+    }
+
+    /// Whether the task has left. Acquire: what the task wrote before it left is visible afterwards.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0.load(Ordering::Acquire) & FINISHED != 0
+    }
+
+    /// Marks the task as asked to stop, unless it finished first.
+    pub(crate) fn request(&self) -> Request {
+        match self.0.compare_exchange(0, CANCELLED, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Request::Won,
+            Err(seen) if seen & CANCELLED != 0 => Request::Already,
+            Err(_) => Request::TooLate,
+        }
+    }
+
+    /// Whether the task has left without having been asked to.
+    pub(crate) fn ended_by_itself(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == FINISHED
+    }
+
+    /// Marks the task as gone. In one order with the handlers that are added meanwhile: either they see this end,
+    /// or this end sees them.
+    pub(crate) fn finish(&self) -> Finish {
+        let before = self.0.fetch_or(FINISHED, Ordering::SeqCst);
+        if before & FINISHED != 0 {
+            Finish::Already
+        } else if before & CANCELLED != 0 {
+            Finish::AfterCancel
+        } else {
+            Finish::ByItself
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// In every interleaving exactly one side wins, and both sides agree on which.
+    #[test]
+    fn a_cancellation_and_an_end_agree_on_who_was_first() {
+        loom::model(|| {
+            let state = Arc::new(State::new());
+            let canceller = {
+                let state = state.clone();
+                thread::spawn(move || state.request())
+            };
+            let finish = state.finish();
+            let request = canceller.join().unwrap();
+            match request {
+                Request::Won => assert_eq!(finish, Finish::AfterCancel),
+                Request::TooLate => assert_eq!(finish, Finish::ByItself),
+                Request::Already => panic!("nobody else asked"),
+            }
+            assert_eq!(state.is_cancelled(), request == Request::Won);
+        });
+    }
+
+    #[test]
+    fn of_two_cancellers_one_wins() {
+        loom::model(|| {
+            let state = Arc::new(State::new());
+            let other = {
+                let state = state.clone();
+                thread::spawn(move || state.request())
+            };
+            let mine = state.request();
+            let theirs = other.join().unwrap();
+            assert!((mine == Request::Won) != (theirs == Request::Won));
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_finished_first_is_never_cancelled() {
+        let s = State::new();
+        assert_eq!(s.finish(), Finish::ByItself);
+        assert_eq!(s.request(), Request::TooLate);
+        assert!(!s.is_cancelled());
+        assert_eq!(s.finish(), Finish::Already);
+    }
+
+    #[test]
+    fn a_cancelled_task_stays_cancelled() {
+        let s = State::new();
+        assert_eq!(s.request(), Request::Won);
+        assert_eq!(s.request(), Request::Already);
+        assert_eq!(s.finish(), Finish::AfterCancel);
+        assert!(s.is_cancelled() && s.is_finished());
+    }
+}

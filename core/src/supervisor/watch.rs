@@ -1,0 +1,259 @@
+//! The driver of deadlines and of stopping: a thin loop around the table, the engine and the ladders.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::cause::Cause;
+use super::engine::{Breach, Contribution, NotCancelled, TaskId};
+use super::incident::{ActionTaken, Blamed, Incident, SCHEMA, SamplePoint, TaskSummary};
+use super::inner::Inner;
+use super::ladder::{Ladder, Step};
+use super::limit::Limit;
+use super::outcome::Outcome;
+use super::record::Record;
+use crate::clock::Time;
+use crate::timer::{Alarm, Watched};
+
+/// Samples kept in an incident before the decision.
+const SAMPLES_BEFORE: usize = 12;
+/// Samples kept after it.
+const SAMPLES_AFTER: usize = 12;
+
+/// A cancellation that was asked for.
+pub(crate) struct Begin {
+    pub(crate) record: Arc<Record>,
+    pub(crate) at: Time,
+    pub(crate) blame: Vec<Contribution>,
+}
+
+/// A cancellation in progress.
+pub(crate) struct Active {
+    pub(crate) record: Arc<Record>,
+    ladder: Ladder,
+    asked: Time,
+    forced: Option<Time>,
+    /// When the ladder wants to be looked at again.
+    look: Time,
+    lingering: bool,
+    incident: Incident,
+}
+
+impl Watched for Inner {
+    fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn due(&self) -> Time {
+        let active = self.active.lock().iter().map(|a| a.look).min().unwrap_or(Time::NEVER);
+        let inbox = if self.inbox.lock().is_empty() { Time::NEVER } else { Time::ZERO };
+        self.table.earliest().min(active).min(inbox)
+    }
+
+    fn pass(self: &Arc<Self>, now: Time) -> bool {
+        for record in self.table.due(now) {
+            self.check_task(&self.reading(&record));
+            self.table.renote(&record, now);
+        }
+        if self.closing.load(Ordering::Acquire) {
+            self.cancel_all(&Cause::Shutdown);
+        }
+        let begun = std::mem::take(&mut *self.inbox.lock());
+        let mut active = std::mem::take(&mut *self.active.lock());
+        active.extend(begun.into_iter().map(|begin| self.begin(begin)));
+        active.retain_mut(|one| self.step(one, now));
+        let busy = active.iter().any(|a| !a.lingering);
+        *self.active.lock() = active;
+        let over = self.closing.load(Ordering::Acquire) && !busy && self.inbox.lock().is_empty();
+        if over {
+            self.closed.store(true, Ordering::Release);
+        }
+        !over
+    }
+}
+
+impl Inner {
+    /// Cancels every running task that was not cancelled yet; returns how many.
+    pub(crate) fn cancel_all(&self, cause: &Cause) -> usize {
+        let mut records = Vec::new();
+        self.table.collect(&mut records);
+        records.into_iter().filter(|r| self.cancel(r, cause.clone(), Vec::new())).count()
+    }
+
+    /// Sends the request and sets up the ladder and the draft of the incident.
+    fn begin(self: &Arc<Self>, begin: Begin) -> Active {
+        let Begin { record, at, blame } = begin;
+        let cause = record.cause().cloned().unwrap_or(Cause::Shutdown);
+        let over_memory = matches!(&cause, Cause::Breach(b) if b.limit == Limit::TaskMemoryMib);
+        let grace = if over_memory { std::time::Duration::ZERO } else { record.profile.grace() };
+        let incident = self.draft(Some(&record), cause, at, blame);
+        let woken = Arc::downgrade(self);
+        let changed = move || {
+            if let Some(inner) = woken.upgrade() {
+                inner.alarm.ring();
+            }
+        };
+        record.executor.request(|work| self.stoppers.run(work), changed);
+        Active {
+            ladder: Ladder::new(at, grace, self.verify),
+            asked: at,
+            forced: None,
+            look: at,
+            lingering: false,
+            incident,
+            record,
+        }
+    }
+
+    /// Takes as many steps as are due. Returns whether the cancellation goes on.
+    fn step(self: &Arc<Self>, one: &mut Active, now: Time) -> bool {
+        if one.record.is_hurried() {
+            one.ladder.hurry();
+        }
+        loop {
+            match one.ladder.step(now, one.record.is_gone()) {
+                Step::Wait(until) => {
+                    one.look = until;
+                    return true;
+                }
+                Step::Force => {
+                    let real = one.record.executor.force(|work| self.stoppers.run(work));
+                    one.forced = real.then_some(now);
+                    one.ladder.forced(now, real);
+                }
+                Step::Outcome(outcome) => self.settle(one, outcome, now),
+                Step::Done => return false,
+            }
+        }
+    }
+
+    /// The outcome is known: tells the engine, the task's handlers, the incident file and the bus.
+    fn settle(self: &Arc<Self>, one: &mut Active, outcome: Outcome, now: Time) {
+        let record = &one.record;
+        let outcome = match outcome {
+            Outcome::Killed if !record.executor.was_forced() => Outcome::Stopped,
+            other => other,
+        };
+        if !one.lingering {
+            self.engine.lock().verified(record.id, now);
+        }
+        if outcome != Outcome::StillRunning {
+            record.state.finish();
+            self.table.remove(record);
+            self.engine.lock().forget(record.id);
+        }
+        let ms = |t: Time| t.since(one.asked).as_secs_f64() * 1e3;
+        let incident = &mut one.incident;
+        incident.outcome = Some(outcome);
+        incident.forced_after_ms = one.forced.map(ms);
+        incident.verified_after_ms = Some(ms(now));
+        incident.alive = if outcome == Outcome::StillRunning { record.executor.pids() } else { Vec::new() };
+        if !one.lingering {
+            let after = self.samples.recent(SAMPLES_AFTER);
+            let after = after.iter().filter(|s| s.at > one.asked);
+            incident.samples.extend(after.map(|s| SamplePoint::of(s, one.asked)));
+        }
+        one.lingering = outcome == Outcome::StillRunning;
+        let incident = self.incidents.add(one.incident.clone());
+        self.tell(&incident);
+        let handlers = record.settle(outcome);
+        if !handlers.is_empty() {
+            self.handlers.run(Box::new(move || {
+                for handler in handlers {
+                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| handler(outcome))).is_err() {
+                        tracing::error!("an on_cancel handler panicked; the others still run");
+                    }
+                }
+            }));
+        }
+    }
+
+    /// Records a breach that cancels nobody.
+    pub(crate) fn record_breach(
+        self: &Arc<Self>,
+        task: Option<TaskId>,
+        breach: Breach,
+        blame: Vec<Contribution>,
+        reason: NotCancelled,
+    ) {
+        let record = task.and_then(|id| self.table.get(id));
+        let mut incident = self.draft(record.as_deref(), Cause::Breach(breach), self.clock.now(), blame);
+        incident.action = ActionTaken::Record;
+        incident.reason = Some(reason);
+        if reason == NotCancelled::Advisory {
+            incident.outcome = Some(Outcome::Unenforceable);
+        }
+        let incident = self.incidents.add(incident);
+        self.tell(&incident);
+    }
+
+    fn tell(&self, incident: &Incident) {
+        let (topic, log) = match incident.action {
+            ActionTaken::Cancel => ("task.cancelled", incident.summary()),
+            ActionTaken::Record => ("task.breach", incident.summary()),
+        };
+        tracing::warn!(topic, incident = %incident.id, "{log}");
+        if self.bus.wants(topic) {
+            let subject = incident.task.as_ref().map(|t| t.id.to_string());
+            match serde_json::to_value(incident) {
+                Ok(data) => {
+                    self.bus.publish(topic, subject, data);
+                }
+                Err(e) => tracing::error!(error = %e, "an incident could not be put into JSON"),
+            }
+        }
+    }
+
+    fn draft(&self, record: Option<&Record>, cause: Cause, at: Time, blame: Vec<Contribution>) -> Incident {
+        let named = |c: Contribution| Blamed {
+            name: self.table.get(c.task).map(|r| r.name.to_string()).unwrap_or_default(),
+            contribution: c,
+        };
+        let before = self.samples.recent(SAMPLES_BEFORE);
+        let host = matches!(&cause, Cause::Breach(b) if b.limit.is_host());
+        let top = if host { self.top_processes() } else { Vec::new() };
+        Incident {
+            schema: SCHEMA,
+            id: crate::id::unique(),
+            time: humantime::format_rfc3339_millis(self.clock.wall()).to_string(),
+            session: self.sessions.at(record.map_or(at, |r| r.started)),
+            task: record.map(|r| self.summary(r, at)),
+            cause,
+            action: ActionTaken::Cancel,
+            reason: None,
+            blame: blame.into_iter().map(named).collect(),
+            samples: before.iter().map(|s| SamplePoint::of(s, at)).collect(),
+            top,
+            outcome: None,
+            forced_after_ms: None,
+            verified_after_ms: None,
+            alive: Vec::new(),
+        }
+    }
+
+    /// A task as listings show it.
+    pub(crate) fn summary(&self, record: &Record, now: Time) -> TaskSummary {
+        let usage = self.usage.lock().get(&record.id).cloned().unwrap_or_default();
+        let tree = record.executor.tree_use();
+        TaskSummary {
+            id: record.id,
+            name: record.name.to_string(),
+            profile: record.profile.name().to_owned(),
+            level: record.profile.level(),
+            executor: record.executor.kind(),
+            age_s: now.since(record.started).as_secs_f64(),
+            cancelling: record.state.is_cancelled(),
+            cpu_percent: usage.percent,
+            cpu_s: usage.total.map(|t| t.as_secs_f64()),
+            memory_bytes: tree.as_ref().and_then(|t| t.memory_bytes),
+            output_bytes: tree.as_ref().and_then(|t| t.output_bytes),
+            pids: record.executor.pids(),
+            command: record.executor.command(),
+            env: record.executor.env(),
+            outcome: record.outcome(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Hogs among healthy tasks of the same profile, on the machine as it is. Who hogs is known from here, not from
+//! the engine. One test at a time: each loads the whole machine.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![cfg(target_os = "linux")]
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use haltline::monitor::{Metric, Monitor};
+use haltline::supervisor::{
+    ActionTaken, Cause, Limit, NotCancelled, Outcome, Output, Profile, Supervisor, Token,
+};
+
+const S: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn cores() -> usize {
+    std::thread::available_parallelism().unwrap().get()
+}
+
+fn supervisor() -> Supervisor {
+    let monitor = Monitor::builder().interval(100 * MS).start().unwrap();
+    Supervisor::builder().monitor(monitor).settle(500 * MS).start().unwrap()
+}
+
+/// Uses about three percent of one core and says so by progress.
+fn healthy(token: &Token) -> bool {
+    while token.progress().is_ok() {
+        let until = Instant::now() + Duration::from_micros(600);
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        if token.sleep(20 * MS).is_err() {
+            break;
+        }
+    }
+    token.cause() == Some(Cause::Asked("the scene is over".to_owned()))
+}
+
+fn mean(monitor: &Monitor, metric: Metric) -> f64 {
+    monitor.summary(&metric, S).map_or(0.0, |s| s.mean)
+}
+
+/// Load that nobody supervises: as many busy shells as there are cores.
+struct Outside(Vec<Child>);
+
+impl Outside {
+    fn start() -> Outside {
+        let shell = || {
+            let mut command = Command::new("sh");
+            command.args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap()
+        };
+        Outside((0..cores()).map(|_| shell()).collect())
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn only_the_cpu_hogs_go() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let supervisor = supervisor();
+    std::thread::sleep(S);
+    let before = mean(supervisor.monitor(), Metric::CpuPercent);
+    // All share this profile; its bound lies between the machine as it was and the machine fully loaded.
+    let bound = before + (100.0 - before) / 2.0;
+    let profile = Profile::builder("macro").sustain(S).grace(S).host_max_cpu_percent(bound).build().unwrap();
+    let healthy: Vec<_> =
+        (0..4).map(|n| supervisor.spawn(format!("healthy {n}"), &profile, healthy).unwrap()).collect();
+    let command = supervisor.command("sleep").arg("1000").spawn(&profile).unwrap();
+    let hogs: Vec<_> = (0..cores())
+        .map(|n| supervisor.spawn(format!("hog {n}"), &profile, |t| while t.check().is_ok() {}).unwrap())
+        .collect();
+
+    // The machine is over the bound until enough hogs are gone; then the rest may stay.
+    assert!(hogs.iter().any(|h| h.token().wait_outcome(20 * S) == Some(Outcome::Stopped)));
+    let until = Instant::now() + 20 * S;
+    while mean(supervisor.monitor(), Metric::CpuPercent) > bound && Instant::now() < until {
+        std::thread::sleep(50 * MS);
+    }
+    // What else runs on the machine may alone break the bound for a while; then a record says so.
+    let (cancelled, recorded): (Vec<_>, Vec<_>) =
+        supervisor.incidents(100).into_iter().partition(|i| i.action == ActionTaken::Cancel);
+    for incident in cancelled {
+        let name = &incident.task.as_ref().unwrap().name;
+        assert!(name.starts_with("hog"), "cancelled a bystander: {}", incident.summary());
+        assert!(!incident.blame.is_empty() && !incident.top.is_empty(), "it explains itself");
+    }
+    let outside = recorded.iter().any(|i| i.reason == Some(NotCancelled::External));
+    assert!(mean(supervisor.monitor(), Metric::CpuPercent) <= bound || outside, "the breach is over");
+    supervisor.stop_all("the scene is over");
+    assert!(healthy.into_iter().all(|task| task.join().unwrap()), "no healthy task was cancelled");
+    assert_eq!(command.wait().unwrap().cancelled, Some(Cause::Asked("the scene is over".to_owned())));
+}
+
+#[test]
+fn only_the_memory_hog_goes() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let supervisor = supervisor();
+    let sample = supervisor.monitor().sample_now();
+    let memory = sample.memory.expect("memory is read on Linux");
+    let room = 1024.0 * 1024.0 * 1024.0 / memory.limit_bytes as f64 * 100.0;
+    let bound = memory.percent + room / 2.0;
+    let profile =
+        Profile::builder("macro").sustain(500 * MS).grace(S).host_max_memory_percent(bound).build().unwrap();
+    let hold = "import time\na = bytearray(40 << 20)\ntime.sleep(1000)";
+    let steady: Vec<_> = (0..2)
+        .map(|n| {
+            supervisor
+                .command("python3")
+                .args(["-c", hold])
+                .name(format!("steady {n}"))
+                .spawn(&profile)
+                .unwrap()
+        })
+        .collect();
+    // Deaf to the request, and it stops growing at one GiB in case nobody stops it.
+    let grow = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\na = []\n\
+                while True:\n    if len(a) < 32: a.append(bytearray(b'x') * (32 << 20))\n    time.sleep(0.02)";
+    let hog = supervisor.command("python3").args(["-c", grow]).name("hog").spawn(&profile).unwrap();
+    let done = hog.wait_timeout(30 * S).unwrap();
+    assert_eq!(done.outcome, Some(Outcome::Killed));
+    match done.cancelled {
+        Some(Cause::Breach(breach)) => assert_eq!(breach.limit, Limit::HostMemoryPercent),
+        other => panic!("{other:?}"),
+    }
+    assert!(steady.iter().all(|task| !task.is_cancelled() && task.exit().is_none()));
+    assert_eq!(supervisor.incidents(10).len(), 1);
+    supervisor.shutdown(20 * S).unwrap();
+}
+
+#[test]
+fn load_from_outside_without_a_hog_costs_nobody() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let supervisor = supervisor();
+    let profile = Profile::builder("macro").sustain(S).host_max_cpu_percent(70.0).build().unwrap();
+    let healthy: Vec<_> =
+        (0..4).map(|n| supervisor.spawn(format!("healthy {n}"), &profile, healthy).unwrap()).collect();
+    let command = supervisor.command("sleep").arg("1000").stdout(Output::Null).spawn(&profile).unwrap();
+    let outside = Outside::start();
+    let until = Instant::now() + 20 * S;
+    while supervisor.incidents(1).is_empty() && Instant::now() < until {
+        std::thread::sleep(50 * MS);
+    }
+    std::thread::sleep(2 * S);
+    drop(outside);
+    let incidents = supervisor.incidents(100);
+    assert!(!incidents.is_empty(), "the breach was seen");
+    assert!(incidents.iter().all(|i| i.reason == Some(NotCancelled::External)), "{incidents:?}");
+    supervisor.stop_all("the scene is over");
+    assert!(healthy.into_iter().all(|task| task.join().unwrap()), "no healthy task was cancelled");
+    command.wait().unwrap();
+}

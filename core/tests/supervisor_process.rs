@@ -1,0 +1,256 @@
+//! Real commands under supervision.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use haltline::ErrorKind;
+use haltline::monitor::Monitor;
+use haltline::supervisor::{Cause, Incident, Limit, Outcome, Output, Profile, Supervisor};
+
+const S: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+fn supervisor() -> Supervisor {
+    let monitor = Monitor::builder().interval(50 * MS).start().unwrap();
+    Supervisor::builder().monitor(monitor).start().unwrap()
+}
+
+fn quick(name: &str) -> haltline::supervisor::profile::ProfileBuilder {
+    Profile::builder(name).grace(200 * MS)
+}
+
+/// Seen from outside: by the process table, not by what haltline says.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
+}
+
+fn broken(cause: &Option<Cause>) -> Option<Limit> {
+    match cause {
+        Some(Cause::Breach(breach)) => Some(breach.limit),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_command_gives_its_output_and_its_status() {
+    let supervisor = supervisor();
+    let done =
+        supervisor.command("sh").args(["-c", "echo out; echo err >&2; exit 3"]).output("craft").unwrap();
+    assert_eq!((done.stdout.as_slice(), done.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(done.exit.code, Some(3));
+    assert!(done.cancelled.is_none() && done.leftovers.is_empty());
+    assert!(supervisor.active().is_empty());
+}
+
+#[test]
+fn a_missing_command_and_one_that_cannot_run_are_told_apart() {
+    let supervisor = supervisor();
+    let error = supervisor.command("no-such-program-anywhere").output("craft").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommandNotFound);
+    assert!(error.to_string().contains("no-such-program-anywhere"), "{error}");
+    assert_eq!(
+        supervisor.command("/etc/passwd").output("craft").unwrap_err().kind(),
+        ErrorKind::CommandNotExecutable
+    );
+    assert!(supervisor.active().is_empty());
+}
+
+#[test]
+fn a_command_that_ignores_the_request_is_killed_with_its_whole_tree() {
+    let supervisor = supervisor();
+    let profile = quick("p").max_duration(300 * MS).build().unwrap();
+    // A daemon by the book: session of its own, forked twice, its parent dead, and deaf to SIGTERM.
+    let script = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; (echo $$; exec sleep 1000) & wait' &) ; while :; do sleep 1; done";
+    let task = supervisor
+        .command("sh")
+        .args(["-c", script])
+        .stdout(Output::Capture(1 << 16))
+        .spawn(&profile)
+        .unwrap();
+    let begun = Instant::now();
+    while task.pids().len() < 3 && begun.elapsed() < 5 * S {
+        std::thread::yield_now();
+    }
+    let pids = task.pids();
+    let done = task.wait().unwrap();
+    assert_eq!(broken(&done.cancelled), Some(Limit::MaxDuration));
+    assert_eq!(done.outcome, Some(Outcome::Killed));
+    for pid in pids {
+        assert!(!is_alive(pid), "{pid} is alive");
+    }
+    let incident = &supervisor.incidents(1)[0];
+    assert!(incident.forced_after_ms.unwrap() >= 200.0, "{incident:?}");
+}
+
+#[test]
+fn a_kill_ends_the_grace_of_a_task_that_is_being_cancelled() {
+    let supervisor = supervisor();
+    let profile = Profile::builder("p").grace(1000 * S).build().unwrap();
+    let task = supervisor
+        .command("sh")
+        .args(["-c", "trap '' TERM; echo ready; while :; do sleep 1; done"])
+        .stdout(Output::Piped)
+        .spawn(&profile)
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(&mut task.take_stdout().unwrap(), &mut ready).unwrap();
+    assert!(task.cancel("enough"));
+    assert_eq!(task.wait_outcome(300 * MS), None, "it has a grace");
+    assert!(!task.kill("at once"), "it was cancelled before");
+    let done = task.wait_timeout(20 * S).unwrap();
+    assert_eq!(done.outcome, Some(Outcome::Killed));
+    assert_eq!(done.cancelled, Some(Cause::Asked("enough".into())));
+    assert!(task.wait_cleared(20 * S), "the guardian leaves too");
+    assert!(!is_alive(task.pid()));
+}
+
+#[test]
+fn a_command_that_kills_its_guardian_first_of_all_is_stopped_all_the_same() {
+    let supervisor = supervisor();
+    for cgroup in [true, false] {
+        for _ in 0..20 {
+            let mut command = supervisor.command("sh").args(["-c", "kill -KILL $PPID; exec sleep 1000"]);
+            if !cgroup {
+                command = command.without_cgroup();
+            }
+            let task = command.spawn(quick("p").build().unwrap()).unwrap();
+            let done = task.wait_timeout(20 * S).unwrap();
+            assert_eq!((done.exit.code, done.exit.signal), (None, None), "nobody saw how it ended");
+            assert!(!is_alive(task.pid()));
+        }
+    }
+}
+
+#[test]
+fn a_command_that_stops_its_guardian_first_of_all_holds_no_start_up() {
+    let supervisor = supervisor();
+    let begun = Instant::now();
+    for _ in 0..20 {
+        let task = supervisor
+            .command("sh")
+            .args(["-c", "kill -STOP $PPID; exec sleep 1000"])
+            .spawn(quick("p").build().unwrap())
+            .unwrap();
+        assert!(task.cancel("test"));
+        let done = task.wait_timeout(20 * S).unwrap();
+        assert!(matches!(done.outcome, Some(Outcome::Stopped | Outcome::Killed)), "{done:?}");
+        assert!(!is_alive(task.pid()));
+    }
+    assert!(begun.elapsed() < 30 * S, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_a_command_leaves_behind_is_stopped_and_named_and_its_status_is_its_own() {
+    let supervisor = supervisor();
+    let done = supervisor
+        .command("sh")
+        .args(["-c", "setsid sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; exit 7"])
+        .output(quick("p").build().unwrap())
+        .unwrap();
+    assert_eq!(done.exit.code, Some(7));
+    assert_eq!(done.leftovers.len(), 1, "{:?}", done.leftovers);
+    assert_eq!(done.leftovers[0].1, "sleep");
+    assert!(!is_alive(done.leftovers[0].0));
+    assert!(done.cancelled.is_none());
+}
+
+#[test]
+fn every_limit_of_a_process_is_enforced() {
+    let hog = "import time\na=[]\nwhile True: a.append(bytearray(8<<20)); time.sleep(0.02)";
+    let cases: [(Limit, Profile, &[&str]); 4] = [
+        (
+            Limit::TaskMemoryMib,
+            quick("p").task_max_memory_mib(100.0).build().unwrap(),
+            &["python3", "-c", hog],
+        ),
+        (
+            Limit::TaskProcesses,
+            quick("p").task_max_processes(4).build().unwrap(),
+            &["sh", "-c", "for i in 1 2 3 4 5 6; do sleep 1000 & done; wait"],
+        ),
+        (Limit::TaskOutputMib, quick("p").task_max_output_mib(1.0).build().unwrap(), &["yes"]),
+        (
+            Limit::TaskCpuSeconds,
+            quick("p").task_max_cpu_seconds(0.3).build().unwrap(),
+            &["sh", "-c", "while :; do :; done"],
+        ),
+    ];
+    let supervisor = supervisor();
+    for (limit, profile, words) in cases {
+        let task = supervisor
+            .command(words[0])
+            .args(words[1..].iter().copied())
+            .stdout(Output::Null)
+            .spawn(&profile)
+            .unwrap();
+        let done = task.wait_timeout(30 * S).unwrap();
+        assert_eq!(broken(&done.cancelled), Some(limit), "{words:?}");
+        assert!(matches!(done.outcome, Some(Outcome::Stopped | Outcome::Killed)));
+        assert!(!is_alive(task.pid()));
+    }
+}
+
+#[test]
+fn an_incident_names_the_command_with_its_secrets_masked_and_can_be_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("incidents.jsonl");
+    let supervisor = Supervisor::builder().incident_file(&path).start().unwrap();
+    let profile = quick("p").max_duration(100 * MS).build().unwrap();
+    let words = ["-c", "sleep 1000", "--password=hunter2"];
+    supervisor.command("sh").args(words).env("API_TOKEN", "hunter3").output(&profile).unwrap();
+    supervisor.flush(10 * S).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("hunter2") && !text.contains("hunter3"), "{text}");
+    let read = Incident::read_file(&path).unwrap();
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0].id, supervisor.incidents(1)[0].id);
+    assert_eq!(read[0].task.as_ref().unwrap().command[0], "sh");
+    assert!(!read[0].task.as_ref().unwrap().pids.is_empty());
+    let copy = folder.path().join("copy.jsonl");
+    assert_eq!(supervisor.export_incidents(&copy).unwrap(), 1);
+    assert_eq!(Incident::read_file(&copy).unwrap()[0].id, read[0].id);
+}
+
+#[test]
+fn incidents_onto_a_full_disk_lose_no_task_and_are_reported() {
+    let supervisor = Supervisor::builder().incident_file("/dev/full").start().unwrap();
+    let profile = quick("p").max_duration(50 * MS).build().unwrap();
+    let done = supervisor.command("sleep").arg("1000").output(&profile).unwrap();
+    assert_eq!(done.outcome, Some(Outcome::Stopped));
+    assert_eq!(supervisor.flush(10 * S).unwrap_err().kind(), ErrorKind::Io);
+    assert!(supervisor.status().incident_file_failure.unwrap().contains("/dev/full"));
+    assert_eq!(supervisor.incidents(10).len(), 1, "kept in memory");
+}
+
+#[test]
+fn an_incident_file_that_cannot_be_opened_is_an_error_at_the_start() {
+    let path = Path::new("/proc/no-such-folder/incidents.jsonl");
+    let error = Supervisor::builder().incident_file(path).start().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("/proc/no-such-folder"), "{error}");
+}
+
+#[test]
+fn dropping_the_supervisor_stops_its_process_trees() {
+    let supervisor = supervisor();
+    let task = supervisor.command("sleep").arg("1000").spawn(quick("p").build().unwrap()).unwrap();
+    let pid = task.pid();
+    drop(supervisor);
+    let done = task.wait_timeout(20 * S).unwrap();
+    assert_eq!(done.cancelled, Some(Cause::Shutdown));
+    assert!(!is_alive(pid));
+}
+
+#[test]
+fn a_shutdown_waits_until_every_tree_is_gone() {
+    let supervisor = supervisor();
+    let profile = quick("p").build().unwrap();
+    let tasks: Vec<_> =
+        (0..8).map(|_| supervisor.command("sleep").arg("1000").spawn(&profile).unwrap()).collect();
+    assert!(supervisor.shutdown(30 * S).unwrap().is_empty());
+    assert!(tasks.iter().all(|t| !is_alive(t.pid())));
+    assert_eq!(supervisor.status().active, 0);
+}
