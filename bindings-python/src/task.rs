@@ -1,0 +1,243 @@
+//! Tokens, and sections of code that run as tasks.
+
+use std::cell::RefCell;
+
+use haltline::supervisor::{Outcome, Task, Token};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::profile::PyProfile;
+use crate::{argument, error, thread, wait};
+
+thread_local! {
+    /// The tasks that this thread is inside of, the innermost last.
+    static INSIDE: RefCell<Vec<Py<PyToken>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a program holds of a task.
+///
+/// Usable from any thread, and valid after the task and its supervisor are gone.
+#[pyclass(frozen, subclass, name = "Token", module = "haltline")]
+pub(crate) struct PyToken {
+    pub(crate) token: Token,
+}
+
+#[pymethods]
+impl PyToken {
+    /// The id of the task.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.token.id()
+    }
+
+    /// The name that the task was started with.
+    #[getter]
+    fn name(&self) -> &str {
+        self.token.name()
+    }
+
+    /// The profile that the task started with.
+    #[getter]
+    fn profile(&self) -> PyProfile {
+        PyProfile(self.token.profile().clone())
+    }
+
+    /// Whether the task was asked to stop. Never goes back to false.
+    #[getter]
+    fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Whether the task has left.
+    #[getter]
+    fn is_finished(&self) -> bool {
+        self.token.is_finished()
+    }
+
+    /// Raises Cancelled once the task was asked to stop. For the body of a loop.
+    fn check(&self) -> PyResult<()> {
+        match self.token.check() {
+            Ok(()) => Ok(()),
+            Err(notice) => Err(error::cancelled(&notice)),
+        }
+    }
+
+    /// Reports progress, which `task.max_idle` counts from, and checks.
+    ///
+    /// Raises Cancelled as `check` does.
+    fn progress(&self) -> PyResult<()> {
+        self.token.progress().map_err(|notice| error::cancelled(&notice))
+    }
+
+    /// Sleeps for `seconds`, and wakes at once when the task is asked to stop.
+    ///
+    /// Raises Cancelled as `check` does. Other threads run meanwhile, and Ctrl-C works.
+    fn sleep(&self, py: Python<'_>, seconds: &Bound<'_, PyAny>) -> PyResult<()> {
+        let time = argument::time(seconds, "seconds")?;
+        match wait::until(py, Some(time), |slice| self.token.sleep(slice).err())? {
+            Some(notice) => Err(error::cancelled(&notice)),
+            None => Ok(()),
+        }
+    }
+
+    /// Why the task was cancelled, or None: `kind` is breach, asked or shutdown, and `message` is a sentence.
+    #[getter]
+    fn cause<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.token.cause().map(|c| error::cause(py, &c)).transpose()
+    }
+
+    /// Asks the task to stop. Returns whether this call cancelled it: False if it was cancelled before or has
+    /// finished.
+    ///
+    /// The stop is verified in the background; see `wait_outcome`.
+    #[pyo3(signature = (reason = "asked by the host"))]
+    fn cancel(&self, py: Python<'_>, reason: &str) -> bool {
+        py.detach(|| self.token.cancel(reason))
+    }
+
+    /// Calls `handler(outcome)` once if the task is cancelled, after its stop was verified; never if it ends
+    /// by itself.
+    ///
+    /// `outcome` is stopped, killed or still_running. Handlers run in the order they were added, each on a
+    /// thread of its own; what one raises goes to `threading.excepthook`. If the outcome is known already the
+    /// handler is called now, by this call. haltline holds the handler until the task has ended, so it may
+    /// refer to the task. No handler is called once the interpreter has begun to end.
+    fn on_cancel(&self, py: Python<'_>, handler: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !handler.is_callable() {
+            return Err(error::wrong_type("handler", "a callable that takes the outcome", handler));
+        }
+        if let Some(outcome) = self.token.outcome() {
+            return handler.call1((outcome.name(),)).map(drop);
+        }
+        let kept = handler.clone().unbind();
+        // Should the outcome come at this very moment, the handler runs before this returns, and needs the
+        // lock.
+        py.detach(|| self.token.on_cancel(move |outcome| thread::call_handler(kept, outcome)));
+        Ok(())
+    }
+
+    /// How the cancellation ended, once that is known: stopped, killed or still_running.
+    #[getter]
+    fn outcome(&self) -> Option<&'static str> {
+        self.token.outcome().map(Outcome::name)
+    }
+
+    /// Waits until the outcome of the cancellation is known, and returns it.
+    ///
+    /// None if the task ended without a cancellation, or `timeout` seconds are over. Ctrl-C works.
+    #[pyo3(signature = (timeout = None))]
+    fn wait_outcome(
+        &self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<&'static str>> {
+        let limit = argument::limit(timeout, "timeout")?;
+        let seen = wait::until(py, limit, |slice| match self.token.wait_outcome(slice) {
+            Some(outcome) => Some(Some(outcome)),
+            None if self.token.is_finished() && !self.token.is_cancelled() => Some(None),
+            None => None,
+        })?;
+        Ok(seen.flatten().map(Outcome::name))
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let token = &slf.get().token;
+        let state = match (token.is_finished(), token.is_cancelled()) {
+            (true, _) => "finished",
+            (false, true) => "cancelling",
+            (false, false) => "running",
+        };
+        Ok(format!("<haltline.{} {} {:?} {state}>", slf.get_type().name()?, token.id(), token.name()))
+    }
+}
+
+/// A section of code on one thread that runs as a task: `with supervisor.start("farm", "attack") as task:`
+///
+/// It runs from `start` until the end of the `with` block, `finish`, or until nothing refers to it. The
+/// section must poll (`check`, `progress`, `sleep`): nothing can force it. Cancelled leaves the block like
+/// any exception; catch it outside. The processor time of the thread that started it is what the task is
+/// charged with.
+#[pyclass(frozen, extends = PyToken, name = "Task", module = "haltline")]
+pub(crate) struct PyTask {
+    guard: Guard,
+}
+
+/// The core ties a section to its thread because its processor time is charged there. No memory depends on
+/// it.
+struct Guard(Task);
+
+// SAFETY: a `Task` is a token, which may be shared and sent, and a marker without data. Ending it on another
+// thread only marks the shared record.
+unsafe impl Send for Guard {}
+// SAFETY: as above; every method of it takes `&self` and works on the shared record.
+unsafe impl Sync for Guard {}
+
+impl PyTask {
+    #[inline]
+    pub(crate) fn create(py: Python<'_>, task: Task) -> PyResult<Py<PyTask>> {
+        let base = PyToken { token: task.token().clone() };
+        Py::new(py, PyClassInitializer::from(base).add_subclass(PyTask { guard: Guard(task) }))
+    }
+}
+
+#[pymethods]
+impl PyTask {
+    /// Ends the task. Returns whether it ended by itself, that is, without having been asked to stop.
+    fn finish(&self) -> bool {
+        self.guard.0.end()
+    }
+
+    #[inline]
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
+        push(slf.as_super());
+        slf
+    }
+
+    #[inline]
+    fn __exit__(
+        slf: &Bound<'_, Self>,
+        _kind: &Bound<'_, PyAny>,
+        _raised: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        pop(slf.as_super());
+        slf.get().guard.0.end();
+    }
+}
+
+/// Makes a task the innermost of this thread.
+pub(crate) fn push(token: &Bound<'_, PyToken>) {
+    INSIDE.with_borrow_mut(|inside| inside.push(token.clone().unbind()));
+}
+
+/// Takes a task off this thread's list, wherever it stands: sections need not end in order.
+pub(crate) fn pop(token: &Bound<'_, PyToken>) {
+    let gone = INSIDE.with_borrow_mut(|inside| {
+        let place = inside.iter().rposition(|t| t.is(token))?;
+        Some(inside.remove(place))
+    });
+    // Dropped outside the borrow: the last reference may run Python code that starts a task.
+    drop(gone);
+}
+
+/// The task that this thread is inside of, or None. Of nested ones the innermost. It belongs to the thread, not to
+/// a coroutine: of coroutines that take turns on one thread the last to enter counts.
+#[pyfunction]
+fn current_task(py: Python<'_>) -> Option<Py<PyToken>> {
+    INSIDE.with_borrow(|inside| inside.last().map(|t| t.clone_ref(py)))
+}
+
+/// Raises Cancelled once the task that this thread is inside of was asked to stop. Does nothing outside of
+/// one.
+#[pyfunction]
+fn check() -> PyResult<()> {
+    let notice = INSIDE.with_borrow(|inside| inside.last().and_then(|t| t.get().token.check().err()));
+    notice.map_or(Ok(()), |notice| Err(error::cancelled(&notice)))
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyToken>()?;
+    module.add_class::<PyTask>()?;
+    module.add_function(wrap_pyfunction!(current_task, module)?)?;
+    module.add_function(wrap_pyfunction!(check, module)?)
+}

@@ -1,0 +1,176 @@
+//! Threads that run as tasks.
+
+use std::sync::{Arc, mpsc};
+
+use haltline::supervisor::{HostThread, Outcome, Supervisor};
+use haltline::{Error, ErrorKind};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyBaseException, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyGenericAlias, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::exit::Inside;
+use crate::profile::Given;
+use crate::task::{self, PyToken};
+use crate::{argument, error, exit, wait};
+
+/// A thread that runs as a task. It can be asked to leave and not be forced: it must poll its task.
+///
+/// It is a daemon thread of `threading`. Dropping this leaves it running, supervised. When the interpreter
+/// ends, such threads are cancelled and waited for up to two seconds.
+#[pyclass(frozen, extends = PyToken, name = "ThreadTask", module = "haltline")]
+pub(crate) struct PyThreadTask {
+    end: Arc<End>,
+}
+
+/// What the target returned or raised, once it did.
+#[derive(Default)]
+struct End(Mutex<Option<Result<Py<PyAny>, Py<PyBaseException>>>>);
+
+/// What a thread tells of itself: Python's own code calls it first and last.
+#[pyclass(frozen, name = "_Job", module = "haltline._haltline")]
+struct Job(Mutex<Option<Held>>);
+
+/// Given up at the end. The traceback of what the target raised refers to the job, and so must not lead
+/// further.
+struct Held {
+    task: Py<PyToken>,
+    end: Arc<End>,
+    thread: HostThread,
+    inside: Inside,
+}
+
+#[pymethods]
+impl Job {
+    fn begin(&self, py: Python<'_>) {
+        if let Some(held) = &*self.0.lock() {
+            task::push(held.task.bind(py));
+            held.thread.began();
+        }
+    }
+
+    fn end(&self, py: Python<'_>, result: Py<PyAny>, raised: Option<Py<PyBaseException>>) {
+        let Some(held) = self.0.lock().take() else { return };
+        task::pop(held.task.bind(py));
+        *held.end.0.lock() = Some(raised.map_or(Ok(result), Err));
+        // The task finishes, and only then may the interpreter end.
+        drop(held.thread);
+        drop(held.inside);
+    }
+}
+
+impl PyThreadTask {
+    pub(crate) fn start(
+        py: Python<'_>,
+        supervisor: &Supervisor,
+        name: String,
+        profile: Given<'_>,
+        target: &Bound<'_, PyAny>,
+        args: Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyThreadTask>> {
+        let inside = exit::enter().ok_or_else(|| {
+            error::raised(Error::new(
+                ErrorKind::ShutDown,
+                "no thread is started: the interpreter has begun to end",
+            ))
+        })?;
+        let thread = supervisor.host_thread(name, profile).map_err(error::raised)?;
+        let token = thread.token().clone();
+        let name = token.name().to_owned();
+        let end = Arc::new(End::default());
+        let made =
+            PyClassInitializer::from(PyToken { token }).add_subclass(PyThreadTask { end: end.clone() });
+        let made = Bound::new(py, made)?;
+        let job = Job(Mutex::new(Some(Held { task: made.as_super().clone().unbind(), end, thread, inside })));
+        // Python's own thread: when the interpreter ends it stops threads where they stand, which frames of
+        // another language below the running code would not survive.
+        let kwargs = kwargs.map_or_else(|| PyDict::new(py), Bound::clone);
+        let started = py.import("haltline._thread")?.call_method1("start", (job, name, target, args, kwargs));
+        started.map_err(|raised| {
+            error::raised(Error::new(ErrorKind::SpawnFailed, format!("starting a thread: {raised}")))
+        })?;
+        Ok(made.unbind())
+    }
+}
+
+/// Calls a handler on a thread of Python's own and waits for it, so that handlers keep their order. Called
+/// without the interpreter lock.
+pub(crate) fn call_handler(handler: Py<PyAny>, outcome: Outcome) {
+    // After the end of the interpreter the handler is forgotten: there is nothing to give it back to.
+    let Some(inside) = exit::enter() else { return std::mem::forget(handler) };
+    let (done, ended) = mpsc::sync_channel::<()>(1);
+    Python::try_attach(move |py| {
+        let start = || -> PyResult<()> {
+            let done = PyCFunction::new_closure(
+                py,
+                None,
+                None,
+                move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                    // Nobody listens any more only if the process is at its end.
+                    let _ = done.try_send(());
+                },
+            )?;
+            py.import("haltline._thread")?.call_method1("handle", (&handler, outcome.name(), done))?;
+            Ok(())
+        };
+        if let Err(raised) = start() {
+            raised.write_unraisable(py, Some(handler.bind(py)));
+        }
+    });
+    // Disconnected without a word if no thread could be started.
+    let _ = ended.recv();
+    drop(inside);
+}
+
+#[pymethods]
+impl PyThreadTask {
+    /// Waits for the thread's end and returns what its target returned, or raises what it raised, Cancelled
+    /// included.
+    ///
+    /// Raises TimedOutError after `timeout` seconds; the thread goes on. Ctrl-C works.
+    #[pyo3(signature = (timeout = None))]
+    fn join(slf: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let limit = argument::limit(timeout, "timeout")?;
+        let token = &slf.as_super().get().token;
+        if wait::until(py, limit, |slice| token.wait_finished(slice).then_some(()))?.is_none() {
+            let late = format!("task {} {:?} has not ended in time; it goes on", token.id(), token.name());
+            return Err(error::raised(Error::new(ErrorKind::TimedOut, late)));
+        }
+        let end = slf.get().end.0.lock();
+        match &*end {
+            Some(Ok(value)) => Ok(value.clone_ref(py)),
+            Some(Err(raised)) => Err(PyErr::from_value(raised.bind(py).clone().into_any())),
+            None => Err(PyRuntimeError::new_err("the thread has no result")),
+        }
+    }
+
+    /// For annotations: `ThreadTask[int]`.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyGenericAlias>> {
+        PyGenericAlias::new(cls.py(), cls.as_any(), item)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Nobody holds it without the interpreter lock, so it is free while the collector runs.
+        match self.end.0.try_lock().as_deref() {
+            Some(Some(Ok(value))) => visit.call(value),
+            Some(Some(Err(raised))) => visit.call(raised),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let end = self.end.0.lock().take();
+        drop(end);
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyThreadTask>()
+}

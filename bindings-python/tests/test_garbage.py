@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+from conftest import until
+
+import haltline
+
+
+class Owner:
+    """Something whose end can be seen."""
+
+    def __call__(self, outcome):
+        self.outcome = outcome
+
+
+def test_a_handler_that_refers_to_its_task_goes_when_the_task_ends(supervisor):
+    owner = Owner()
+    with supervisor.start("farm", "attack") as task:
+        owner.task = task
+        task.on_cancel(owner)
+    seen = weakref.ref(owner)
+    del owner, task
+    assert seen() is None
+
+
+def test_a_handler_that_refers_to_its_task_goes_after_it_was_called(supervisor):
+    owner = Owner()
+    with supervisor.start("farm", "attack") as task:
+        owner.task = task
+        task.on_cancel(owner)
+        task.cancel("enough")
+    seen = weakref.ref(owner)
+    until(lambda: hasattr(owner, "outcome"))
+    del owner, task
+    until(lambda: gc.collect() >= 0 and seen() is None)
+
+
+def test_handlers_of_a_thread_and_of_a_command_go_with_them(supervisor):
+    owner = Owner()
+    owner.task = supervisor.thread(lambda: haltline.current_task().on_cancel(owner), "attack")
+    owner.task.on_cancel(owner)
+    owner.task.join(10)
+    seen = weakref.ref(owner)
+    del owner
+    until(lambda: gc.collect() >= 0 and seen() is None)
+
+
+def test_a_result_that_refers_to_its_thread_is_collected(supervisor):
+    class Box:
+        pass
+
+    box = Box()
+    task = supervisor.thread(lambda: box, "attack")
+    box.task = task
+    assert task.join(10) is box
+    seen = weakref.ref(box)
+    del box, task
+    gc.collect()
+    assert seen() is None
+
+
+def test_an_exception_whose_traceback_refers_to_its_thread_is_collected(supervisor):
+    class BoxError(Exception):
+        pass
+
+    def broken(own):
+        raise BoxError(own)
+
+    own = []
+    task = supervisor.thread(broken, "attack", (own,))
+    own.append(task)
+    with pytest.raises(BoxError) as caught:
+        task.join(10)
+    seen = weakref.ref(caught.value)
+    del caught, task, own
+    gc.collect()
+    until(lambda: gc.collect() >= 0 and seen() is None)
+
+
+def test_a_finished_thread_holds_neither_target_nor_arguments(supervisor):
+    owner = Owner()
+    seen = weakref.ref(owner)
+    task = supervisor.thread(owner, "attack", ("outcome",))
+    task.join(10)
+    del owner
+    until(lambda: seen() is None)
+
+
+def test_the_collector_may_run_at_any_moment(supervisor):
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for n in range(200):
+            with supervisor.start("farm", "attack") as task:
+                task.on_cancel(lambda outcome, task=task: None)
+                if n % 5 == 0:
+                    task.cancel("enough")
+            supervisor.thread(lambda: [], "attack").join(10)
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_a_dropped_supervisor_cancels_its_tasks_and_leaves_tokens_valid():
+    supervisor = haltline.Supervisor()
+    task = supervisor.thread(lambda: haltline.current_task().sleep(60), "dance")
+    del supervisor
+    with pytest.raises(haltline.Cancelled, match="shut down"):
+        task.join(20)
+    assert task.name == "<lambda>"

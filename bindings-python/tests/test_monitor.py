@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest import until
+
+import haltline
+
+
+@pytest.fixture
+def monitor():
+    made = haltline.Monitor(interval=0.02, history=100)
+    yield made
+    made.stop()
+
+
+def test_samples_are_readable(monitor):
+    until(lambda: "cpu" in (monitor.latest() or {}))
+    sample = monitor.latest()
+    assert 0 <= sample["cpu"]["percent"] <= 100
+    assert sample["cpu"]["capacity"] > 0
+    assert 0 < sample["memory"]["percent"] <= 100
+    assert sample["process"]["memory_bytes"] > 1 << 20
+    assert abs(sample["wall"] - time.time()) < 60
+    assert isinstance(sample["cpu"]["busy"], float)
+    moments = [s["at"] for s in monitor.recent(3)]
+    assert moments == sorted(moments)
+    assert monitor.recent(0) == []
+
+
+def test_a_summary_covers_a_window(monitor):
+    until(lambda: monitor.summary("memory_percent", "1m"))
+    summary = monitor.summary("memory_percent", 60)
+    assert summary["min"] <= summary["p50"] <= summary["max"]
+    assert summary["count"] >= 1
+    assert monitor.summary("gauge.nobody", 60) is None
+    with pytest.raises(haltline.InvalidArgumentError, match="memory_percent"):
+        monitor.summary("memory", 60)
+
+
+def test_signals_that_the_host_feeds_are_in_the_next_sample(monitor):
+    monitor.stop()
+    for _ in range(3):
+        monitor.frame()
+    monitor.latency(0.25)
+    monitor.response("1s")
+    monitor.gauge("mana", 42.0)
+    signals = monitor.sample_now()["signals"]
+    assert signals["latency_ms"] == pytest.approx(250)
+    assert signals["response_ms"] == pytest.approx(1000)
+    assert signals["gauges"] == {"mana": 42.0}
+    monitor.pause()
+    assert "fps" not in monitor.sample_now()["signals"]
+    monitor.resume()
+    assert monitor.latest() is not None
+
+
+def test_blocks_and_functions_can_be_timed(monitor):
+    monitor.stop()
+    with monitor.time():
+        time.sleep(0.02)
+    assert monitor.sample_now()["signals"]["response_ms"] >= 20
+
+    @monitor.time()
+    def slow(x):
+        """Slow."""
+        time.sleep(0.03)
+        return x
+
+    assert slow(5) == 5
+    assert slow.__doc__ == "Slow."
+    assert monitor.sample_now()["signals"]["response_ms"] >= 30
+    with pytest.raises(KeyError), monitor.time():
+        raise KeyError
+    assert "response_ms" in monitor.sample_now()["signals"]
+
+
+def test_a_supervisor_decides_by_the_monitor_it_is_given():
+    monitor = haltline.Monitor(interval=0.02)
+    slow = haltline.Profile("slow", host={"max_latency_ms": 100}, sustain=0, grace=0.1, blame="any")
+    with haltline.Supervisor(monitor=monitor, profiles=[slow]) as supervisor:
+        assert supervisor.monitor.interval == pytest.approx(0.02)
+        with supervisor.start("raid", "slow") as task, pytest.raises(haltline.Cancelled) as caught:
+            while True:
+                supervisor.monitor.latency(0.5)
+                task.sleep(0.01)
+        assert caught.value.cause["limit"] == "host.max_latency_ms"
+        assert caught.value.cause["observed"] == pytest.approx(500)
+    monitor.stop()
+
+
+def test_the_top_processes_are_named(monitor):
+    top = monitor.top_processes(3)
+    assert 1 <= len(top) <= 3
+    assert all(p["pid"] > 0 and p["name"] for p in top)
+
+
+def test_a_stopped_monitor_stays_readable(monitor):
+    until(lambda: monitor.latest())
+    assert monitor.is_running
+    monitor.stop()
+    monitor.stop()
+    assert not monitor.is_running
+    assert monitor.latest() is not None
+    assert isinstance(monitor.degraded(), list)
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), "1ns", 1e9])
+def test_intervals_out_of_range_are_refused(interval):
+    with pytest.raises(haltline.InvalidArgumentError):
+        haltline.Monitor(interval=interval)
+
+
+def test_bad_signals_are_refused(monitor):
+    for value in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="seconds"):
+            monitor.latency(value)
+    with pytest.raises(ValueError, match="mana"):
+        monitor.gauge("mana", float("nan"))
+    with pytest.raises(TypeError):
+        monitor.gauge("mana", "full")
+    with pytest.raises(OverflowError):
+        monitor.recent(-1)
+    with pytest.raises(ValueError, match="history"):
+        haltline.Monitor(history=10**9)

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from conftest import until
+
+import haltline
+
+
+def test_a_task_runs_from_start_to_the_end_of_its_block(supervisor):
+    with supervisor.start("farm", "attack") as task:
+        assert (task.name, task.is_finished, task.is_cancelled) == ("farm", False, False)
+        assert task.profile == haltline.Profile.built_in("attack")
+        task.check()
+        task.progress()
+        assert [t["id"] for t in supervisor.active()] == [task.id]
+    assert task.is_finished
+    assert supervisor.active() == []
+    assert supervisor.status()["finished"] == 1
+
+
+def test_a_cancelled_task_raises_and_the_exception_leaves_its_block(supervisor):
+    with pytest.raises(haltline.Cancelled) as caught, supervisor.start("farm", "quick") as task:
+        task.sleep(30)
+    assert caught.value.task_id == task.id
+    assert caught.value.cause["kind"] == "breach"
+    assert caught.value.cause["limit"] == "max_duration"
+    assert "farm" in str(caught.value)
+    assert task.wait_outcome(10) == "stopped"
+    assert task.cause == caught.value.cause
+
+
+def test_except_exception_does_not_swallow_a_cancellation(supervisor):
+    task = supervisor.start("stubborn", "attack")
+    assert task.cancel("enough")
+    assert not task.cancel("again")
+    with pytest.raises(haltline.Cancelled, match="enough"):
+        try:
+            task.check()
+        except Exception:
+            pytest.fail("swallowed")
+    assert task.cause == {"kind": "asked", "reason": "enough", "message": "stop requested: enough"}
+    assert not task.finish()
+
+
+def test_check_and_progress_and_sleep_all_raise_once_cancelled(supervisor):
+    with supervisor.start("farm", "attack") as task:
+        supervisor.stop(task.id, "by id")
+        for call in (task.check, task.progress, lambda: task.sleep(5), haltline.check):
+            with pytest.raises(haltline.Cancelled, match="by id"):
+                call()
+
+
+def test_nested_code_finds_the_innermost_task_of_its_thread(supervisor):
+    assert haltline.current_task() is None
+    haltline.check()
+    with supervisor.start("outer", "attack") as outer:
+        with supervisor.start("inner", "attack") as inner:
+            assert haltline.current_task() is inner
+            seen = []
+            thread = threading.Thread(target=lambda: seen.append(haltline.current_task()))
+            thread.start()
+            thread.join()
+            assert seen == [None]
+        assert haltline.current_task() is outer
+    assert haltline.current_task() is None
+
+
+def test_sections_need_not_end_in_order(supervisor):
+    first = supervisor.start("first", "attack")
+    second = supervisor.start("second", "attack")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert haltline.current_task() is second
+    second.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert haltline.current_task() is None
+
+
+def test_an_exception_of_the_body_passes_and_the_task_ends(supervisor):
+    with pytest.raises(ZeroDivisionError), supervisor.start("farm", "attack") as task:
+        1 / 0  # noqa: B018
+    assert task.is_finished
+    assert not task.is_cancelled
+
+
+def test_a_task_that_nothing_refers_to_has_ended(supervisor):
+    task = supervisor.start("farm", "attack")
+    del task
+    assert supervisor.active() == []
+
+
+def test_handlers_run_once_with_the_outcome_and_only_after_a_cancellation(supervisor):
+    seen = []
+    with supervisor.start("well", "attack") as task:
+        task.on_cancel(lambda outcome: seen.append("never"))
+    task = supervisor.start("ill", "attack")
+    task.on_cancel(lambda outcome: seen.append(("first", outcome)))
+    task.on_cancel(lambda outcome: seen.append(("second", outcome)))
+    task.cancel("now")
+    task.finish()
+    assert task.wait_outcome(10) == "stopped"
+    until(lambda: len(seen) == 2)
+    assert seen == [("first", "stopped"), ("second", "stopped")]
+    task.on_cancel(lambda outcome: seen.append(("late", outcome)))
+    assert seen[2:] == [("late", "stopped")]
+
+
+def test_a_handler_that_raises_is_reported_and_does_not_stop_the_others(supervisor, monkeypatch):
+    reported, seen = [], []
+    monkeypatch.setattr("threading.excepthook", lambda report: reported.append(repr(report.exc_value)))
+    task = supervisor.start("ill", "attack")
+
+    def broken(outcome):
+        raise ValueError("out of mana")
+
+    task.on_cancel(broken)
+    task.on_cancel(seen.append)
+    task.cancel("now")
+    task.finish()
+    until(lambda: seen and reported)
+    assert seen == ["stopped"]
+    assert reported == ["ValueError('out of mana')"]
+    with pytest.raises(ValueError, match="mana"):
+        task.on_cancel(broken)
+
+
+def test_a_task_that_does_not_leave_is_still_running_and_may_stop_later(supervisor):
+    supervisor = haltline.Supervisor(verify=0.05)
+    task = supervisor.start("deaf", haltline.Profile("deaf", grace=0.05))
+    task.cancel("leave")
+    assert task.wait_outcome(10) == "still_running"
+    assert supervisor.status()["still_running"] == 1
+    task.finish()
+    until(lambda: task.outcome == "stopped")
+
+
+def test_names_may_be_of_any_script(supervisor):
+    name = "Überfall ⚔ 攻撃"
+    with supervisor.start(name, "attack") as task:
+        assert task.name == name
+        assert name in repr(task)
+        assert supervisor.active()[0]["name"] == name
+
+
+@pytest.mark.parametrize("time", [0, 0.001, "1ms", timedelta(milliseconds=1)])
+def test_times_are_seconds_texts_or_timedeltas(supervisor, time):
+    with supervisor.start("farm", "attack") as task:
+        task.sleep(time)
+
+
+@pytest.mark.parametrize("time", [-1, float("nan"), float("inf"), 1e30, "soon", "-5s", timedelta(seconds=-1)])
+def test_times_that_make_no_sense_are_refused(supervisor, time):
+    with (
+        supervisor.start("farm", "attack") as task,
+        pytest.raises(haltline.InvalidArgumentError, match="seconds"),
+    ):
+        task.sleep(time)
+
+
+@pytest.mark.parametrize("time", [None, [], True, b"5s", object()])
+def test_what_is_no_time_is_a_type_error(supervisor, time):
+    with supervisor.start("farm", "attack") as task, pytest.raises(TypeError, match="seconds"):
+        task.sleep(time)
+
+
+def test_wrong_arguments_say_what_was_expected(supervisor):
+    with pytest.raises(TypeError, match="profile: expected a Profile or the name of one, not int"):
+        supervisor.start("farm", 3)
+    with pytest.raises(TypeError):
+        supervisor.start(3, "attack")
+    with pytest.raises(UnicodeEncodeError):
+        supervisor.start("\udcff", "attack")
+    with pytest.raises(haltline.UnknownProfileError, match='did you mean "attack"'):
+        supervisor.start("farm", "atack")
+    with pytest.raises(TypeError, match="handler"):
+        supervisor.start("farm", "attack").on_cancel(3)
+    with pytest.raises(haltline.UnknownTaskError):
+        supervisor.stop(10**9)
+    with pytest.raises(haltline.LimitRefusedError, match="max_memory_mib"):
+        supervisor.start("farm", haltline.Profile("p", task={"max_memory_mib": 5}))
+
+
+def test_nothing_starts_after_a_shutdown(supervisor):
+    assert supervisor.shutdown() == []
+    with pytest.raises(haltline.ShutDownError):
+        supervisor.start("late", "heal")
+
+
+def test_stop_all_stops_every_task_and_names_them(supervisor):
+    tasks = [supervisor.start(str(n), "attack") for n in range(5)]
+    stopped = supervisor.stop_all("evacuate")
+    assert sorted(t.id for t in stopped) == [t.id for t in tasks]
+    assert supervisor.stop_all() == []
+    assert supervisor.token(tasks[0].id).is_cancelled
+
+
+def test_an_observing_supervisor_cancels_nobody():
+    with haltline.Supervisor(observe_only=True) as supervisor:
+        with supervisor.start("long", haltline.Profile("p", max_duration=0.02)) as task:
+            until(lambda: supervisor.status()["recorded"] == 1)
+            task.check()
+        assert supervisor.status()["observing"]
+        assert supervisor.incidents()[0].reason == "observing"
