@@ -1,0 +1,652 @@
+// haltline for C: supervises tasks, stops the one that hurts the machine, and verifies that it stopped.
+// Generated from bindings-c/src by cbindgen; changes made here are lost.
+//
+// Names        hl_<type>_<verb>. A type is made by its _new (a task by hl_task_start, a process by
+//              hl_command_spawn) and freed once by its _free. _free(NULL) does nothing.
+// Results      A function that can fail returns hl_status. Results are its last parameters, and are stored on
+//              success only, never before. hl_last_error has the sentence that says what was wrong. A NULL where
+//              something is needed is HL_INVALID_ARGUMENT, and the sentence names the parameter.
+// Texts in     UTF-8 with its length in bytes, needing no closing NUL. They are copied. HL_TEXT("...") gives both.
+// Texts out    Into the caller's buffer, with a closing NUL that len and needed count. needed, which may be NULL,
+//              always gets how much there is. If that is more than len, nothing is copied and the status is
+//              HL_BUFFER_TOO_SMALL; buf may be NULL if len is 0. What is told may have grown at the next call.
+// Structures   Those that begin with struct_size can grow: set it to sizeof, and what you do not use to zero.
+// Threads      Every function may be called on any thread, several at once on one handle, but nothing may use a
+//              handle that is being freed. A wait blocks its own thread only.
+// Callbacks    travel with user_data and free_fn. free_fn(user_data) is called exactly once, whatever the call
+//              returned. Callbacks run on threads of haltline's own, except where said. They must not throw.
+// Processes    After fork, only the parent may go on using handles. Do not unload the library while it runs.
+
+
+#ifndef HALTLINE_H
+#define HALTLINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A text literal and its length, for parameters that come in such pairs.
+#define HL_TEXT(literal) ("" literal), (sizeof(literal) - 1)
+
+/// The version of this interface. It rises when a program that was built against an older header has to be built
+/// anew; additions do not raise it.
+#define HL_ABI_VERSION 1
+
+/// Without end, where milliseconds are asked for.
+#define HL_FOREVER UINT64_MAX
+
+/// What came of a call. A number never changes its meaning; later versions may add some.
+typedef enum hl_status {
+    /// The call did what it says.
+    HL_OK = 0,
+    /// An argument has a value that the call does not take.
+    HL_INVALID_ARGUMENT = 1,
+    /// A profile is malformed: unknown key, wrong type, out of range, or a cycle in `extends`.
+    HL_INVALID_PROFILE = 2,
+    /// No profile has this name.
+    HL_UNKNOWN_PROFILE = 3,
+    /// No running task has this id.
+    HL_UNKNOWN_TASK = 4,
+    /// The profile has a task limit that the executor cannot measure or enforce.
+    HL_LIMIT_REFUSED = 5,
+    /// This platform or build does not implement the operation.
+    HL_UNSUPPORTED = 6,
+    /// The task was cancelled.
+    HL_CANCELLED = 7,
+    /// The command does not exist.
+    HL_COMMAND_NOT_FOUND = 8,
+    /// The command exists and cannot be executed.
+    HL_COMMAND_NOT_EXECUTABLE = 9,
+    /// A process or thread could not be started.
+    HL_SPAWN_FAILED = 10,
+    /// The operating system refused a read or a write.
+    HL_IO = 11,
+    /// The part was shut down before the call.
+    HL_SHUT_DOWN = 12,
+    /// The wait ended before the awaited thing happened.
+    HL_TIMED_OUT = 13,
+    /// Code of the host panicked or raised inside a call.
+    HL_PANICKED = 14,
+    /// The caller's buffer is too small for the result.
+    HL_BUFFER_TOO_SMALL = 15,
+} hl_status;
+
+/// How a cancellation ended, as observed and not as assumed.
+typedef enum hl_outcome {
+    /// There was no cancellation, or its end is not known yet.
+    HL_OUTCOME_NONE = 0,
+    /// The task left by itself after it was asked.
+    HL_OUTCOME_STOPPED = 1,
+    /// The task was ended by force and was seen to be gone.
+    HL_OUTCOME_KILLED = 2,
+    /// The task was asked, and forced where that is possible, and was not seen to leave. It stays listed, and may
+    /// still become one of the two above.
+    HL_OUTCOME_STILL_RUNNING = 3,
+    /// An advisory limit broke and nothing could be done.
+    HL_OUTCOME_UNENFORCEABLE = 4,
+} hl_outcome;
+
+/// Where a standard stream of a command comes from or goes to.
+typedef enum hl_stream {
+    /// The host's own stream; what holds if nothing is said.
+    HL_STREAM_INHERIT = 0,
+    /// Nothing, or nowhere.
+    HL_STREAM_NULL = 1,
+    /// A pipe, whose other end is taken from the process.
+    HL_STREAM_PIPED = 2,
+    /// Memory, read from the process after its end. For output only.
+    HL_STREAM_CAPTURE = 3,
+} hl_stream;
+
+/// A command to run as a task, its whole process tree supervised. It is put together, spawned once, and freed.
+/// Texts for the system may be any bytes but NUL.
+typedef struct hl_command hl_command;
+
+/// A command that runs as a task. Any thread may use it.
+typedef struct hl_process hl_process;
+
+/// The named safety settings of tasks. It never changes; any thread may use it.
+typedef struct hl_profile hl_profile;
+
+/// A named span of host work, open from hl_session_new to hl_session_free. Tasks that start meanwhile belong to it,
+/// and so do their incidents; of several open sessions the latest counts.
+typedef struct hl_session hl_session;
+
+/// A bounded stream of the events whose topics match a pattern. Any thread may receive; each item goes to one.
+typedef struct hl_subscription hl_subscription;
+
+/// Starts tasks, watches them, stops the one that hurts the machine, and verifies the stop. Any thread may use it.
+typedef struct hl_supervisor hl_supervisor;
+
+/// A running task. It runs until hl_task_finish or hl_task_free. Any thread may use and end it.
+///
+/// The processor time of a task from hl_task_start is that of the thread which started it, for as long as it runs:
+/// start it on the thread that does the work, and one task per piece of work. While tasks are nested on one thread,
+/// the innermost is charged.
+typedef struct hl_task hl_task;
+
+/// The cancel token of a task. It is owned by whoever got it, any thread may use it, and it stays valid after the
+/// task and the supervisor are gone.
+typedef struct hl_token hl_token;
+
+/// How a supervisor is set up. Set struct_size to sizeof(hl_supervisor_options) and everything else to zero, then
+/// what you want: zero means the default.
+typedef struct hl_supervisor_options {
+    /// sizeof(hl_supervisor_options).
+    size_t struct_size;
+    /// A folder with profiles, a JSON file each, beside the six built in. NULL for none.
+    const char *profile_folder;
+    /// Bytes in profile_folder.
+    size_t profile_folder_len;
+    /// A file to which every incident is appended as a line of JSON. NULL for none.
+    const char *incident_file;
+    /// Bytes in incident_file.
+    size_t incident_file_len;
+    /// Milliseconds between two samples of the machine, 10 or more. Default 1000.
+    uint64_t sample_interval_ms;
+    /// The smallest share of a metric's use, above 0 to 1, with which a task can be nominated. Default 0.1.
+    double min_share;
+    /// Milliseconds that the machine has to settle after a cancellation, before anyone else is nominated.
+    /// Default 2000.
+    uint64_t settle_ms;
+    /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
+    /// Default 2000.
+    uint64_t verify_ms;
+    /// The most cancellations per minute for host limits. Default 10.
+    uint32_t max_cancellations_per_minute;
+    /// Not zero: decides and records everything, and cancels nothing.
+    uint32_t observe_only;
+} hl_supervisor_options;
+
+/// How a running thing is asked to stop, forced, and seen to be gone. The functions are called on a thread of
+/// haltline's own, one for each cancellation, in the order request, force, with is_gone between and after; one that
+/// blocks delays no other task. They may call every function of this header but hl_supervisor_shutdown, and must not
+/// throw or jump out.
+typedef struct hl_stopper {
+    /// sizeof(hl_stopper).
+    size_t struct_size;
+    /// Asks the work to stop.
+    void (*request)(void *user_data);
+    /// Ends the work by force; returns whether it could. NULL if there is no force.
+    bool (*force)(void *user_data);
+    /// Whether the work is seen to be gone, now. Polled while a stop is verified.
+    bool (*is_gone)(void *user_data);
+} hl_stopper;
+
+/// Frees user data. Called exactly once for each call that user_data was given to, also when that call failed; on
+/// any thread; after the last use of user_data. NULL frees nothing. It may call every function of this header but
+/// hl_supervisor_shutdown.
+typedef void (*hl_free_fn)(void *user_data);
+
+/// Told that a task was cancelled and what came of it. See hl_token_on_cancel for the thread it runs on.
+typedef void (*hl_cancel_fn)(enum hl_outcome outcome, void *user_data);
+
+/// How a command ended. Set struct_size to sizeof(hl_exit) before the call.
+typedef struct hl_exit {
+    /// sizeof(hl_exit).
+    size_t struct_size;
+    /// The exit code of the command itself; -1 if it ended by a signal or nobody saw its end.
+    int32_t code;
+    /// The signal that ended it; 0 if none did.
+    int32_t signal;
+    /// What came of its cancellation; HL_OUTCOME_NONE if there was none.
+    enum hl_outcome outcome;
+    /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
+    uint32_t leftovers;
+} hl_exit;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/// The version of the interface that the library has. A program that loads it by itself compares this with
+/// HL_ABI_VERSION.
+uint32_t hl_abi_version(void);
+
+/// The release of the library, such as "1.2.0". Never NULL; valid for ever.
+const char *hl_version(void);
+
+/// The stable name of a status, such as "invalid-argument"; "ok" for HL_OK, "unknown-status" for a number that
+/// this version does not know. Never NULL; valid for ever.
+const char *hl_status_name(int32_t status);
+
+/// The sentence of the last call on this thread that did not return HL_OK: what was wrong, with which value, and
+/// what would be right. Empty if every call did. It stays until another call fails; this one never replaces it.
+enum hl_status hl_last_error(char *buf,
+                             size_t len,
+                             size_t *needed);
+
+/// Starts a supervisor, with threads of its own. options may be NULL: then everything has its default.
+///
+/// HL_INVALID_ARGUMENT, HL_INVALID_PROFILE for a bad file in the folder, HL_IO, HL_SPAWN_FAILED.
+enum hl_status hl_supervisor_new(const struct hl_supervisor_options *options, struct hl_supervisor **out);
+
+/// Frees a supervisor. Tasks that still run are cancelled, and their stops verified in the background; call
+/// hl_supervisor_shutdown before to wait for that. All other handles stay valid and have to be freed; a command that
+/// was neither spawned nor freed keeps the supervisor running.
+void hl_supervisor_free(struct hl_supervisor *supervisor);
+
+/// Cancels every task, starts no more, and waits until each stop is verified and written and every callback has
+/// returned. left, which may be NULL, gets the number of tasks that were not seen to stop; only if there are any, a
+/// function of a stopper may still be called.
+///
+/// HL_TIMED_OUT if a stop was not verified, or a callback not back, within timeout_ms; HL_IO if incidents could not
+/// be written. Not to be called by callbacks.
+enum hl_status hl_supervisor_shutdown(const struct hl_supervisor *supervisor,
+                                      uint64_t timeout_ms,
+                                      size_t *left);
+
+/// Waits until all incidents so far are in their file.
+///
+/// HL_IO if it cannot be written, HL_TIMED_OUT after timeout_ms.
+enum hl_status hl_supervisor_flush(const struct hl_supervisor *supervisor, uint64_t timeout_ms);
+
+/// The token of the running task with this id.
+///
+/// HL_UNKNOWN_TASK if there is none.
+enum hl_status hl_supervisor_token(const struct hl_supervisor *supervisor,
+                                   uint64_t id,
+                                   const struct hl_token **out);
+
+/// Asks one task to stop; reason is recorded. Its stop is verified in the background: hl_supervisor_token, taken
+/// before, waits for it.
+///
+/// HL_UNKNOWN_TASK if no running task has this id.
+enum hl_status hl_supervisor_stop(const struct hl_supervisor *supervisor,
+                                  uint64_t id,
+                                  const char *reason,
+                                  size_t reason_len);
+
+/// Asks every running task to stop. cancelled, which may be NULL, gets the number of those that this call cancelled.
+enum hl_status hl_supervisor_stop_all(const struct hl_supervisor *supervisor,
+                                      const char *reason,
+                                      size_t reason_len,
+                                      size_t *cancelled);
+
+/// Starts a task: what this thread does from here until hl_task_finish or hl_task_free. It has to look at
+/// hl_task_is_cancelled or hl_task_check often, because nothing can force it.
+///
+/// HL_UNKNOWN_PROFILE, HL_LIMIT_REFUSED if the profile has a limit that cannot be enforced for such a task,
+/// HL_SHUT_DOWN.
+enum hl_status hl_task_start(const struct hl_supervisor *supervisor,
+                             const char *name,
+                             size_t name_len,
+                             const char *profile,
+                             size_t profile_len,
+                             struct hl_task **out);
+
+/// Puts work under supervision that the host runs by its own means and stops through stopper, whose functions get
+/// user_data. The structure is copied. free_fn(user_data) is called after the last call of a function of stopper,
+/// when the task has ended and its last handle is freed; if this call fails, before it returns.
+///
+/// As hl_task_start. Limits of processor time, memory, processes and output cannot be measured for such a task and
+/// are refused.
+enum hl_status hl_task_start_with(const struct hl_supervisor *supervisor,
+                                  const char *name,
+                                  size_t name_len,
+                                  const char *profile,
+                                  size_t profile_len,
+                                  const struct hl_stopper *stopper,
+                                  void *user_data,
+                                  hl_free_fn free_fn,
+                                  struct hl_task **out);
+
+/// Ends a task and frees it, as hl_task_free does. by_itself, which may be NULL, gets whether it ended without having
+/// been asked to stop. A NULL task is fine and ended by itself.
+enum hl_status hl_task_finish(struct hl_task *task,
+                              bool *by_itself);
+
+/// Ends a task and frees it. To end it is the host's word that its work is over.
+void hl_task_free(struct hl_task *task);
+
+/// The id of the task, unique in its supervisor; 0 for NULL.
+uint64_t hl_task_id(const struct hl_task *task);
+
+/// Whether the task was asked to stop: one relaxed atomic load. It never goes back to false. True for NULL, because
+/// work without a task should not go on.
+bool hl_task_is_cancelled(const struct hl_task *task);
+
+/// HL_CANCELLED once the task was asked to stop; hl_last_error then says why.
+enum hl_status hl_task_check(const struct hl_task *task);
+
+/// Reports progress, which task.max_idle counts from, and checks as hl_task_check does.
+enum hl_status hl_task_progress(const struct hl_task *task);
+
+/// Sleeps for ms milliseconds, and wakes at once with HL_CANCELLED when the task is asked to stop.
+enum hl_status hl_task_sleep_ms(const struct hl_task *task, uint64_t ms);
+
+/// As hl_token_on_cancel.
+enum hl_status hl_task_on_cancel(const struct hl_task *task,
+                                 hl_cancel_fn callback,
+                                 void *user_data,
+                                 hl_free_fn free_fn);
+
+/// A token of the task, to be freed with hl_token_free.
+enum hl_status hl_task_token(const struct hl_task *task, const struct hl_token **out);
+
+/// Another share of the same token, to be freed by itself. NULL gives NULL.
+const struct hl_token *hl_token_clone(const struct hl_token *token);
+
+/// Lets go of a token. The task goes on.
+void hl_token_free(const struct hl_token *token);
+
+/// The id of the task, unique in its supervisor; 0 for NULL.
+uint64_t hl_token_id(const struct hl_token *token);
+
+/// The name that the task was started with.
+enum hl_status hl_token_name(const struct hl_token *token, char *buf, size_t len, size_t *needed);
+
+/// Whether the task was asked to stop: one relaxed atomic load. It never goes back to false. True for NULL, because
+/// work without a task should not go on.
+bool hl_token_is_cancelled(const struct hl_token *token);
+
+/// Whether the task has left. True for NULL.
+bool hl_token_is_finished(const struct hl_token *token);
+
+/// HL_CANCELLED once the task was asked to stop; hl_last_error then says why.
+enum hl_status hl_token_check(const struct hl_token *token);
+
+/// Reports progress, which task.max_idle counts from, and checks as hl_token_check does.
+enum hl_status hl_token_progress(const struct hl_token *token);
+
+/// Sleeps for ms milliseconds, and wakes at once with HL_CANCELLED when the task is asked to stop.
+enum hl_status hl_token_sleep_ms(const struct hl_token *token, uint64_t ms);
+
+/// Asks the task to stop; reason is recorded. The stop is verified in the background. cancelled, which may be NULL,
+/// gets whether this call did it: false if the task was cancelled before or has finished.
+enum hl_status hl_token_cancel(const struct hl_token *token,
+                               const char *reason,
+                               size_t reason_len,
+                               bool *cancelled);
+
+/// Why the task was cancelled, as a sentence; empty if it was not.
+enum hl_status hl_token_cause(const struct hl_token *token, char *buf, size_t len, size_t *needed);
+
+/// What came of the cancellation so far; HL_OUTCOME_NONE for NULL.
+enum hl_outcome hl_token_outcome(const struct hl_token *token);
+
+/// Waits until the outcome of the cancellation is known. HL_OUTCOME_NONE if the task ended by itself.
+///
+/// HL_TIMED_OUT after timeout_ms.
+enum hl_status hl_token_wait_outcome(const struct hl_token *token, uint64_t timeout_ms, enum hl_outcome *out);
+
+/// Has callback called once if the task is cancelled, after the stop was verified, with the outcome; never if the
+/// task finishes by itself. It runs on a thread of haltline's own, on which it may block and may call every function
+/// of this header but hl_supervisor_shutdown; several run there in the order in which they were added. If the
+/// outcome is known already, it runs now and on this thread. It must not throw or jump out.
+///
+/// free_fn(user_data) is called after the callback. If that never runs, it is called when the task ends, on the thread
+/// that ends it; if the task has ended already or this call fails, before this returns.
+enum hl_status hl_token_on_cancel(const struct hl_token *token,
+                                  hl_cancel_fn callback,
+                                  void *user_data,
+                                  hl_free_fn free_fn);
+
+/// Prepares a command. A program without a slash is looked for in PATH.
+enum hl_status hl_command_new(const struct hl_supervisor *supervisor,
+                              const char *program,
+                              size_t program_len,
+                              struct hl_command **out);
+
+/// Frees a command. What was spawned goes on.
+void hl_command_free(struct hl_command *command);
+
+/// Adds an argument.
+enum hl_status hl_command_arg(const struct hl_command *command, const char *arg, size_t arg_len);
+
+/// Sets a variable of the environment, which is otherwise the host's.
+enum hl_status hl_command_env(const struct hl_command *command,
+                              const char *name,
+                              size_t name_len,
+                              const char *value,
+                              size_t value_len);
+
+/// Removes a variable from the environment.
+enum hl_status hl_command_env_remove(const struct hl_command *command, const char *name, size_t name_len);
+
+/// Starts from an empty environment instead of the host's. Variables that were set before are gone.
+enum hl_status hl_command_env_clear(const struct hl_command *command);
+
+/// The folder to run in, otherwise the host's.
+enum hl_status hl_command_cwd(const struct hl_command *command, const char *folder, size_t folder_len);
+
+/// The name of the task, otherwise the program's.
+enum hl_status hl_command_name(const struct hl_command *command, const char *name, size_t name_len);
+
+/// Where standard input comes from: an hl_stream other than HL_STREAM_CAPTURE.
+enum hl_status hl_command_stdin(const struct hl_command *command, int32_t mode);
+
+/// Standard input is these bytes, then the end. They are copied.
+enum hl_status hl_command_stdin_bytes(const struct hl_command *command,
+                                      const uint8_t *bytes,
+                                      size_t bytes_len);
+
+/// Where standard output goes: an hl_stream. With HL_STREAM_CAPTURE, capture_bytes are kept and the rest is dropped.
+enum hl_status hl_command_stdout(const struct hl_command *command,
+                                 int32_t mode,
+                                 size_t capture_bytes);
+
+/// Where standard error goes, as hl_command_stdout.
+enum hl_status hl_command_stderr(const struct hl_command *command, int32_t mode, size_t capture_bytes);
+
+/// Gives the command a process group of its own, so that Ctrl-C in the terminal does not reach it.
+enum hl_status hl_command_own_group(const struct hl_command *command);
+
+/// Lets processes that outlive the command run on, supervised. Otherwise they are stopped and named.
+enum hl_status hl_command_keep_leftovers(const struct hl_command *command);
+
+/// Starts the command under a profile. The command cannot be changed or spawned again, whatever this returns.
+///
+/// HL_COMMAND_NOT_FOUND, HL_COMMAND_NOT_EXECUTABLE, HL_SPAWN_FAILED, HL_UNKNOWN_PROFILE, HL_SHUT_DOWN;
+/// HL_UNSUPPORTED on systems other than Linux. Blocks until it was started, about a millisecond.
+enum hl_status hl_command_spawn(const struct hl_command *command,
+                                const char *profile,
+                                size_t profile_len,
+                                struct hl_process **out);
+
+/// Frees the handle. The command goes on, supervised.
+void hl_process_free(struct hl_process *process);
+
+/// The process id of the command itself; 0 for NULL.
+uint32_t hl_process_pid(const struct hl_process *process);
+
+/// The ids of all processes of its tree at the last look: a JSON array.
+enum hl_status hl_process_pids_json(const struct hl_process *process, char *buf, size_t len, size_t *needed);
+
+/// A token of the task, to be freed with hl_token_free. It cancels the command.
+enum hl_status hl_process_token(const struct hl_process *process, const struct hl_token **out);
+
+/// Sends a signal to the command itself. Nothing is sent if it has ended.
+enum hl_status hl_process_signal(const struct hl_process *process, int32_t signal);
+
+/// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have failed. May
+/// be called again. A command that failed or was cancelled is no error of this call: see out, which may be NULL.
+///
+/// HL_TIMED_OUT after timeout_ms; the command goes on. HL_IO if its captured output could not be read.
+enum hl_status hl_process_wait(const struct hl_process *process,
+                               uint64_t timeout_ms,
+                               struct hl_exit *out);
+
+/// What it wrote to standard output, where that was captured: bytes, without a closing NUL. After hl_process_wait.
+enum hl_status hl_process_stdout(const struct hl_process *process,
+                                 uint8_t *buf,
+                                 size_t len,
+                                 size_t *needed);
+
+/// What it wrote to standard error, as hl_process_stdout.
+enum hl_status hl_process_stderr(const struct hl_process *process, uint8_t *buf, size_t len, size_t *needed);
+
+/// The processes that it had left behind: a JSON array of objects with pid and name. After hl_process_wait.
+enum hl_status hl_process_leftovers_json(const struct hl_process *process,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+/// The other end of its piped standard input, once; the caller closes the descriptor.
+///
+/// HL_INVALID_ARGUMENT if it is not piped or was taken already.
+enum hl_status hl_process_take_stdin(const struct hl_process *process, int32_t *out);
+
+/// The other end of its piped standard output, as hl_process_take_stdin.
+enum hl_status hl_process_take_stdout(const struct hl_process *process, int32_t *out);
+
+/// The other end of its piped standard error, as hl_process_take_stdin.
+enum hl_status hl_process_take_stderr(const struct hl_process *process, int32_t *out);
+
+/// Reads a profile from JSON, as a file called after name would be read. extends means the profiles of supervisor,
+/// or the six built in if that is NULL. It is not added anywhere.
+///
+/// HL_INVALID_PROFILE naming the key and the value.
+enum hl_status hl_profile_parse(const struct hl_supervisor *supervisor,
+                                const char *name,
+                                size_t name_len,
+                                const char *json,
+                                size_t json_len,
+                                const struct hl_profile **out);
+
+/// Lets go of a profile. Tasks and supervisors that use it are not disturbed.
+void hl_profile_free(const struct hl_profile *profile);
+
+/// The profile as a JSON object with all its settings, those that it inherited included.
+enum hl_status hl_profile_json(const struct hl_profile *profile, char *buf, size_t len, size_t *needed);
+
+/// The profile that this name means now, to be freed with hl_profile_free.
+///
+/// HL_UNKNOWN_PROFILE naming the nearest.
+enum hl_status hl_supervisor_profile(const struct hl_supervisor *supervisor,
+                                     const char *name,
+                                     size_t name_len,
+                                     const struct hl_profile **out);
+
+/// Adds a profile under its name, in place of what the name meant before. Running tasks keep what they started with.
+enum hl_status hl_supervisor_insert_profile(const struct hl_supervisor *supervisor,
+                                            const struct hl_profile *profile);
+
+/// Reads the folder of profiles again: all or nothing. Running tasks keep what they started with.
+///
+/// HL_IO, HL_INVALID_PROFILE; then every name means what it meant before.
+enum hl_status hl_supervisor_reload_profiles(const struct hl_supervisor *supervisor);
+
+/// The names of all profiles, in alphabetical order: a JSON array.
+enum hl_status hl_supervisor_profile_names_json(const struct hl_supervisor *supervisor,
+                                                char *buf,
+                                                size_t len,
+                                                size_t *needed);
+
+/// A frame was finished. Ignored while paused.
+enum hl_status hl_supervisor_frame(const struct hl_supervisor *supervisor);
+
+/// No frames are expected from now on: their rate is unknown, and a missing frame is no stall.
+enum hl_status hl_supervisor_frame_pause(const struct hl_supervisor *supervisor);
+
+/// Frames are expected again.
+enum hl_status hl_supervisor_frame_resume(const struct hl_supervisor *supervisor);
+
+/// A latency was measured, in milliseconds.
+///
+/// HL_INVALID_ARGUMENT if ms is not between 0 and 3,600,000.
+enum hl_status hl_supervisor_latency_ms(const struct hl_supervisor *supervisor, double ms);
+
+/// A request or an action took ms milliseconds.
+///
+/// HL_INVALID_ARGUMENT if ms is not between 0 and 3,600,000.
+enum hl_status hl_supervisor_response_ms(const struct hl_supervisor *supervisor, double ms);
+
+/// Sets a gauge, which keeps its value until it is set again or cleared.
+///
+/// HL_INVALID_ARGUMENT if the value is not finite, the name is empty or longer than 128 bytes, or 256 others exist.
+enum hl_status hl_supervisor_gauge(const struct hl_supervisor *supervisor,
+                                   const char *name,
+                                   size_t name_len,
+                                   double value);
+
+/// Removes a gauge; one that does not exist is fine.
+enum hl_status hl_supervisor_gauge_clear(const struct hl_supervisor *supervisor,
+                                         const char *name,
+                                         size_t name_len);
+
+/// The newest sample of the machine and of the host's signals, as a JSON object. What is unknown is absent. Before
+/// the first sample, null.
+enum hl_status hl_supervisor_sample_json(const struct hl_supervisor *supervisor,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+/// The running tasks, those being cancelled included, the oldest first: a JSON array.
+enum hl_status hl_supervisor_active_json(const struct hl_supervisor *supervisor,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+/// The latest incidents, at most as many as asked for, the newest first: a JSON array. 1024 are kept.
+enum hl_status hl_supervisor_incidents_json(const struct hl_supervisor *supervisor,
+                                            size_t most,
+                                            char *buf,
+                                            size_t len,
+                                            size_t *needed);
+
+/// Counts of tasks and outcomes, and whether all is well with the incident file: a JSON object.
+enum hl_status hl_supervisor_status_json(const struct hl_supervisor *supervisor,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+/// The incidents that are kept, summed up: text for people.
+enum hl_status hl_supervisor_report_text(const struct hl_supervisor *supervisor,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+/// The incidents that are kept, summed up: a JSON object.
+enum hl_status hl_supervisor_report_json(const struct hl_supervisor *supervisor,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+/// Begins a session.
+enum hl_status hl_session_new(const struct hl_supervisor *supervisor,
+                              const char *name,
+                              size_t name_len,
+                              struct hl_session **out);
+
+/// Ends a session and frees it.
+void hl_session_free(struct hl_session *session);
+
+/// The unique id of the session, which its incidents carry.
+enum hl_status hl_session_id(const struct hl_session *session, char *buf, size_t len, size_t *needed);
+
+/// The incidents of its tasks, the newest first: a JSON array. Empty once the supervisor is gone.
+enum hl_status hl_session_incidents_json(const struct hl_session *session,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+/// Subscribes to the topics that pattern matches: words joined by dots, where * is any one word and > at the end is
+/// one or more, as in "task.*". At most bound events wait, 1024 if it is zero; then the oldest is lost, and the stream
+/// says so.
+///
+/// HL_INVALID_ARGUMENT for a malformed pattern.
+enum hl_status hl_subscription_new(const struct hl_supervisor *supervisor,
+                                   const char *pattern,
+                                   size_t pattern_len,
+                                   size_t bound,
+                                   struct hl_subscription **out);
+
+/// Ends a subscription and frees it.
+void hl_subscription_free(struct hl_subscription *subscription);
+
+/// The next event, a CloudEvents 1.0 JSON object; or {"gap":{"from":1,"to":3,"lost":3}} where events were lost.
+/// What does not fit into buf is kept and comes again.
+///
+/// HL_TIMED_OUT if nothing came within timeout_ms, HL_SHUT_DOWN if nothing will come any more.
+enum hl_status hl_subscription_next_json(const struct hl_subscription *subscription,
+                                         uint64_t timeout_ms,
+                                         char *buf,
+                                         size_t len,
+                                         size_t *needed);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* HALTLINE_H */

@@ -1,0 +1,230 @@
+//! A command that runs as a task.
+
+use std::ffi::c_char;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use haltline::supervisor::{Finished, ProcessTask};
+use haltline::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use crate::boundary::{enter, enter_or};
+use crate::outcome::hl_outcome;
+use crate::pointer::{self, Boxed, Handle, Out, Versioned, VersionedOut, buffer, handle, out};
+use crate::status::hl_status;
+use crate::token::{self, hl_token};
+
+/// A command that runs as a task. Any thread may use it.
+pub struct hl_process {
+    task: ProcessTask,
+    finished: OnceLock<Finished>,
+}
+
+impl Handle for hl_process {
+    type Ownership = Boxed;
+}
+
+/// How a command ended. Set struct_size to sizeof(hl_exit) before the call.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct hl_exit {
+    /// sizeof(hl_exit).
+    pub struct_size: usize,
+    /// The exit code of the command itself; -1 if it ended by a signal or nobody saw its end.
+    pub code: i32,
+    /// The signal that ended it; 0 if none did.
+    pub signal: i32,
+    /// What came of its cancellation; HL_OUTCOME_NONE if there was none.
+    pub outcome: hl_outcome,
+    /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
+    pub leftovers: u32,
+}
+
+// SAFETY: `repr(C)`, a `usize` first; zero is HL_OUTCOME_NONE, and zero numbers are valid.
+unsafe impl Versioned for hl_exit {}
+
+/// A running command for C.
+pub(crate) fn give(task: ProcessTask) -> *mut hl_process {
+    pointer::give(hl_process { task, finished: OnceLock::new() })
+}
+
+impl hl_process {
+    fn finished(&self) -> Result<&Finished> {
+        self.finished.get().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                "process has not been waited for; call hl_process_wait first",
+            )
+        })
+    }
+}
+
+/// Frees the handle. The command goes on, supervised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_free(process: *mut hl_process) {
+    enter_or((), || {
+        // SAFETY: the header asks callers for a handle that they own.
+        drop(unsafe { pointer::take(process) });
+    });
+}
+
+/// The process id of the command itself; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_pid(process: *const hl_process) -> u32 {
+    // SAFETY: the header asks callers for a valid handle.
+    unsafe { pointer::look(process) }.map_or(0, |process| process.task.pid())
+}
+
+/// The ids of all processes of its tree at the last look: a JSON array.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_pids_json(
+    process: *const hl_process,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let pids = handle!(process).task.pids();
+        buffer!(buf, len, needed).fill_text(&json!(pids).to_string())
+    })
+}
+
+/// A token of the task, to be freed with hl_token_free. It cancels the command.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_token(
+    process: *const hl_process,
+    out: *mut *const hl_token,
+) -> hl_status {
+    enter(|| {
+        let (process, out) = (handle!(process), out!(out));
+        out.set(token::give(process.task.token().clone()));
+        Ok(())
+    })
+}
+
+/// Sends a signal to the command itself. Nothing is sent if it has ended.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_signal(process: *const hl_process, signal: i32) -> hl_status {
+    enter(|| {
+        handle!(process).task.signal(signal);
+        Ok(())
+    })
+}
+
+/// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have failed. May
+/// be called again. A command that failed or was cancelled is no error of this call: see out, which may be NULL.
+///
+/// HL_TIMED_OUT after timeout_ms; the command goes on. HL_IO if its captured output could not be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_wait(
+    process: *const hl_process,
+    timeout_ms: u64,
+    out: *mut hl_exit,
+) -> hl_status {
+    enter(|| {
+        let process = handle!(process);
+        let out = if out.is_null() {
+            None
+        } else {
+            // SAFETY: the header asks callers for a structure as long as its first field says.
+            Some(unsafe { VersionedOut::new(out, "out") }?)
+        };
+        let finished = match process.finished.get() {
+            Some(finished) => finished,
+            None => {
+                let finished = process.task.wait_timeout(Duration::from_millis(timeout_ms))?;
+                process.finished.get_or_init(|| finished)
+            }
+        };
+        if let Some(out) = out {
+            out.set(hl_exit {
+                struct_size: size_of::<hl_exit>(),
+                code: finished.exit.code.unwrap_or(-1),
+                signal: finished.exit.signal.unwrap_or(0),
+                outcome: finished.outcome.into(),
+                leftovers: finished.leftovers.len().try_into().unwrap_or(u32::MAX),
+            });
+        }
+        Ok(())
+    })
+}
+
+/// What it wrote to standard output, where that was captured: bytes, without a closing NUL. After hl_process_wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_stdout(
+    process: *const hl_process,
+    buf: *mut u8,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let process = handle!(process);
+        buffer!(buf, len, needed).fill(&process.finished()?.stdout)
+    })
+}
+
+/// What it wrote to standard error, as hl_process_stdout.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_stderr(
+    process: *const hl_process,
+    buf: *mut u8,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let process = handle!(process);
+        buffer!(buf, len, needed).fill(&process.finished()?.stderr)
+    })
+}
+
+/// The processes that it had left behind: a JSON array of objects with pid and name. After hl_process_wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_leftovers_json(
+    process: *const hl_process,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let leftovers = &handle!(process).finished()?.leftovers;
+        let list: Vec<_> = leftovers.iter().map(|(pid, name)| json!({ "pid": pid, "name": name })).collect();
+        buffer!(buf, len, needed).fill_text(&json!(list).to_string())
+    })
+}
+
+/// The other end of its piped standard input, once; the caller closes the descriptor.
+///
+/// HL_INVALID_ARGUMENT if it is not piped or was taken already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_take_stdin(process: *const hl_process, out: *mut i32) -> hl_status {
+    enter(|| take(handle!(process).task.take_stdin(), "input", out!(out)))
+}
+
+/// The other end of its piped standard output, as hl_process_take_stdin.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_take_stdout(process: *const hl_process, out: *mut i32) -> hl_status {
+    enter(|| take(handle!(process).task.take_stdout(), "output", out!(out)))
+}
+
+/// The other end of its piped standard error, as hl_process_take_stdin.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_take_stderr(process: *const hl_process, out: *mut i32) -> hl_status {
+    enter(|| take(handle!(process).task.take_stderr(), "error", out!(out)))
+}
+
+fn take(pipe: Option<std::fs::File>, stream: &str, out: Out<'_, i32>) -> Result<()> {
+    let pipe = pipe.ok_or_else(|| {
+        let message = format!("standard {stream} of process is not piped, or was taken already");
+        Error::new(ErrorKind::InvalidArgument, message)
+    })?;
+    #[cfg(unix)]
+    {
+        out.set(std::os::fd::IntoRawFd::into_raw_fd(pipe));
+        Ok(())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (pipe, out);
+        Err(Error::new(ErrorKind::Unsupported, "pipes are given out on Unix only"))
+    }
+}

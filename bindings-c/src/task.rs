@@ -1,0 +1,191 @@
+//! A running task: a section of the host's code, or work that the host stops by its own means.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use haltline::supervisor::{CustomTask, Task, Token};
+
+use crate::boundary::{enter, enter_or};
+use crate::callback::{OnCancel, UserData, hl_cancel_fn, hl_free_fn};
+use crate::pointer::{self, Boxed, Handle, handle, out, text};
+use crate::status::hl_status;
+use crate::stopper::{HostStopper, hl_stopper};
+use crate::supervisor::{hl_supervisor, set_if_wanted};
+use crate::token::{self, hl_token};
+
+/// A running task. It runs until hl_task_finish or hl_task_free. Any thread may use and end it.
+///
+/// The processor time of a task from hl_task_start is that of the thread which started it, for as long as it runs:
+/// start it on the thread that does the work, and one task per piece of work. While tasks are nested on one thread,
+/// the innermost is charged.
+pub struct hl_task(Work);
+
+enum Work {
+    Section(Task),
+    Custom(CustomTask),
+}
+
+// SAFETY: a `Task` is tied to its thread only to say whose processor time it is charged with, which was settled when it
+// started. All that is done through it, its end included, is done through its token, which any thread may use.
+unsafe impl Send for hl_task {}
+// SAFETY: as above.
+unsafe impl Sync for hl_task {}
+
+impl Handle for hl_task {
+    type Ownership = Boxed;
+}
+
+impl hl_task {
+    fn token(&self) -> &Token {
+        match &self.0 {
+            Work::Section(task) => task.token(),
+            Work::Custom(task) => task.token(),
+        }
+    }
+
+    /// Ends it; returns whether it was never asked to stop.
+    fn finish(self) -> bool {
+        match self.0 {
+            Work::Section(task) => task.finish(),
+            Work::Custom(task) => {
+                let token = task.token().clone();
+                task.finish();
+                !token.is_cancelled()
+            }
+        }
+    }
+}
+
+/// Starts a task: what this thread does from here until hl_task_finish or hl_task_free. It has to look at
+/// hl_task_is_cancelled or hl_task_check often, because nothing can force it.
+///
+/// HL_UNKNOWN_PROFILE, HL_LIMIT_REFUSED if the profile has a limit that cannot be enforced for such a task,
+/// HL_SHUT_DOWN.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_start(
+    supervisor: *const hl_supervisor,
+    name: *const c_char,
+    name_len: usize,
+    profile: *const c_char,
+    profile_len: usize,
+    out: *mut *mut hl_task,
+) -> hl_status {
+    enter(|| {
+        let (supervisor, name) = (handle!(supervisor), text!(name, name_len));
+        let (profile, out) = (text!(profile, profile_len), out!(out));
+        let task = supervisor.0.start(name.to_owned(), profile)?;
+        out.set(pointer::give(hl_task(Work::Section(task))));
+        Ok(())
+    })
+}
+
+/// Puts work under supervision that the host runs by its own means and stops through stopper, whose functions get
+/// user_data. The structure is copied. free_fn(user_data) is called after the last call of a function of stopper,
+/// when the task has ended and its last handle is freed; if this call fails, before it returns.
+///
+/// As hl_task_start. Limits of processor time, memory, processes and output cannot be measured for such a task and
+/// are refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_start_with(
+    supervisor: *const hl_supervisor,
+    name: *const c_char,
+    name_len: usize,
+    profile: *const c_char,
+    profile_len: usize,
+    stopper: *const hl_stopper,
+    user_data: *mut c_void,
+    free_fn: hl_free_fn,
+    out: *mut *mut hl_task,
+) -> hl_status {
+    let data = UserData::new(user_data, free_fn);
+    enter(|| {
+        // SAFETY: the header asks callers for a structure as long as its first field says.
+        let functions = unsafe { pointer::read_versioned(stopper, "stopper") }?;
+        let stopper = Arc::new(HostStopper::new(functions, data)?);
+        let (supervisor, name) = (handle!(supervisor), text!(name, name_len));
+        let (profile, out) = (text!(profile, profile_len), out!(out));
+        let task = supervisor.0.start_with(name.to_owned(), profile, stopper)?;
+        out.set(pointer::give(hl_task(Work::Custom(task))));
+        Ok(())
+    })
+}
+
+/// Ends a task and frees it, as hl_task_free does. by_itself, which may be NULL, gets whether it ended without having
+/// been asked to stop. A NULL task is fine and ended by itself.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_finish(task: *mut hl_task, by_itself: *mut bool) -> hl_status {
+    enter(|| {
+        // SAFETY: the header asks callers for a handle that they own.
+        let task = unsafe { pointer::take(task) };
+        set_if_wanted(by_itself, task.is_none_or(|task| task.finish()))
+    })
+}
+
+/// Ends a task and frees it. To end it is the host's word that its work is over.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_free(task: *mut hl_task) {
+    enter_or((), || {
+        // SAFETY: the header asks callers for a handle that they own.
+        drop(unsafe { pointer::take(task) });
+    });
+}
+
+/// The id of the task, unique in its supervisor; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_id(task: *const hl_task) -> u64 {
+    // SAFETY: the header asks callers for a valid handle.
+    unsafe { pointer::look(task) }.map_or(0, |task| task.token().id())
+}
+
+/// Whether the task was asked to stop: one relaxed atomic load. It never goes back to false. True for NULL, because
+/// work without a task should not go on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_is_cancelled(task: *const hl_task) -> bool {
+    // SAFETY: the header asks callers for a valid handle.
+    unsafe { pointer::look(task) }.is_none_or(|task| task.token().is_cancelled())
+}
+
+/// HL_CANCELLED once the task was asked to stop; hl_last_error then says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_check(task: *const hl_task) -> hl_status {
+    enter(|| Ok(handle!(task).token().check()?))
+}
+
+/// Reports progress, which task.max_idle counts from, and checks as hl_task_check does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_progress(task: *const hl_task) -> hl_status {
+    enter(|| Ok(handle!(task).token().progress()?))
+}
+
+/// Sleeps for ms milliseconds, and wakes at once with HL_CANCELLED when the task is asked to stop.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_sleep_ms(task: *const hl_task, ms: u64) -> hl_status {
+    enter(|| Ok(handle!(task).token().sleep(Duration::from_millis(ms))?))
+}
+
+/// As hl_token_on_cancel.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_on_cancel(
+    task: *const hl_task,
+    callback: hl_cancel_fn,
+    user_data: *mut c_void,
+    free_fn: hl_free_fn,
+) -> hl_status {
+    let data = UserData::new(user_data, free_fn);
+    enter(|| {
+        let handler = OnCancel::new(callback, data)?;
+        handle!(task).token().on_cancel(move |outcome| handler.run(outcome));
+        Ok(())
+    })
+}
+
+/// A token of the task, to be freed with hl_token_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_token(task: *const hl_task, out: *mut *const hl_token) -> hl_status {
+    enter(|| {
+        let (task, out) = (handle!(task), out!(out));
+        out.set(token::give(task.token().clone()));
+        Ok(())
+    })
+}

@@ -1,0 +1,184 @@
+// Commands as tasks: their output, their end, their cancellation, and that nothing of them is left.
+
+#include "expect.h"
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+static hl_command *shell(hl_supervisor *supervisor, const char *script) {
+    hl_command *command = NULL;
+    OK(hl_command_new(supervisor, HL_TEXT("sh"), &command));
+    OK(hl_command_arg(command, HL_TEXT("-c")));
+    OK(hl_command_arg(command, script, strlen(script)));
+    return command;
+}
+
+static hl_process *spawned(hl_command *command, const char *profile) {
+    hl_process *process = NULL;
+    OK(hl_command_spawn(command, profile, strlen(profile), &process));
+    hl_command_free(command);
+    EXPECT(hl_process_pid(process) > 0);
+    return process;
+}
+
+static bool is_alive(uint32_t pid) {
+    return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+static void output_and_exit_code_are_kept(hl_supervisor *supervisor) {
+    hl_command *command = shell(supervisor, "cat; echo $GREETING $HOME $LOST >&2; pwd; exit 7");
+    OK(hl_command_env(command, HL_TEXT("LOST"), HL_TEXT("x")));
+    OK(hl_command_env_clear(command));
+    OK(hl_command_env(command, HL_TEXT("GREETING"), HL_TEXT("hello")));
+    OK(hl_command_env(command, HL_TEXT("HOME"), HL_TEXT("x")));
+    OK(hl_command_env_remove(command, HL_TEXT("HOME")));
+    OK(hl_command_env(command, HL_TEXT("PATH"), HL_TEXT("/bin:/usr/bin")));
+    OK(hl_command_cwd(command, HL_TEXT("/")));
+    OK(hl_command_name(command, HL_TEXT("greeter")));
+    OK(hl_command_stdin_bytes(command, (const uint8_t *)"fed\n", 4));
+    OK(hl_command_stdout(command, HL_STREAM_CAPTURE, 1000));
+    OK(hl_command_stderr(command, HL_STREAM_CAPTURE, 1000));
+    OK(hl_command_own_group(command));
+    hl_process *process = spawned(command, "craft");
+    uint8_t out[100];
+    size_t count = 0;
+    hl_exit end = {.struct_size = sizeof end};
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.code == 7 && end.signal == 0 && end.outcome == HL_OUTCOME_NONE && end.leftovers == 0);
+    OK(hl_process_stdout(process, out, sizeof out, &count));
+    EXPECT(count == 6 && memcmp(out, "fed\n/\n", 6) == 0);
+    REFUSED(hl_process_stderr(process, out, 2, &count), HL_BUFFER_TOO_SMALL, "6");
+    OK(hl_process_stderr(process, out, sizeof out, &count));
+    EXPECT(count == 6 && memcmp(out, "hello\n", 6) == 0);
+    const hl_token *token = NULL;
+    OK(hl_process_token(process, &token));
+    char name[10];
+    OK(hl_token_name(token, name, sizeof name, NULL));
+    EXPECT(strcmp(name, "greeter") == 0);
+    hl_token_free(token);
+    // An older program, which knows the code only.
+    struct {
+        hl_exit known;
+    } older = {.known = {.struct_size = offsetof(hl_exit, signal), .signal = 42}};
+    OK(hl_process_wait(process, 0, &older.known));
+    EXPECT(older.known.code == 7 && older.known.signal == 42);
+    hl_process_free(process);
+}
+
+static void pipes_are_given_out_once(hl_supervisor *supervisor) {
+    hl_command *command = shell(supervisor, "read x; echo got $x; echo and >&2");
+    OK(hl_command_stdin(command, HL_STREAM_PIPED));
+    OK(hl_command_stdout(command, HL_STREAM_PIPED, 0));
+    OK(hl_command_stderr(command, HL_STREAM_PIPED, 0));
+    hl_process *process = spawned(command, "craft");
+    int in = -1, out = -1, err = -1;
+    OK(hl_process_take_stdin(process, &in));
+    OK(hl_process_take_stdout(process, &out));
+    OK(hl_process_take_stderr(process, &err));
+    int again = -7;
+    REFUSED(hl_process_take_stdin(process, &again), HL_INVALID_ARGUMENT, "input");
+    EXPECT(again == -7);
+    EXPECT(write(in, "it\n", 3) == 3);
+    close(in);
+    char text[20] = "";
+    EXPECT(read(out, text, sizeof text) == 7 && memcmp(text, "got it\n", 7) == 0);
+    EXPECT(read(err, text, sizeof text) == 4 && memcmp(text, "and\n", 4) == 0);
+    close(out);
+    close(err);
+    OK(hl_process_wait(process, 30000, NULL));
+    hl_process_free(process);
+}
+
+static void a_cancelled_command_is_dead_with_all_its_children(hl_supervisor *supervisor) {
+    // It ignores the request, and so does a child of its own.
+    hl_command *command = shell(supervisor, "trap '' TERM; sleep 1000 & echo $!; wait; sleep 1000");
+    OK(hl_command_stdout(command, HL_STREAM_PIPED, 0));
+    hl_process *process = spawned(command, "brief grace");
+    int out = -1;
+    OK(hl_process_take_stdout(process, &out));
+    char digits[20] = "";
+    EXPECT(read(out, digits, sizeof digits - 1) > 0);
+    uint32_t main_pid = hl_process_pid(process), child = (uint32_t)strtoul(digits, NULL, 10);
+    EXPECT(child > 0 && is_alive(main_pid) && is_alive(child));
+    hl_exit end = {.struct_size = sizeof end};
+    uint8_t byte;
+    REFUSED(hl_process_wait(process, 10, &end), HL_TIMED_OUT, "sh");
+    REFUSED(hl_process_stdout(process, &byte, 1, NULL), HL_INVALID_ARGUMENT, "hl_process_wait");
+    const hl_token *token = NULL;
+    OK(hl_process_token(process, &token));
+    OK(hl_token_cancel(token, HL_TEXT("enough"), NULL));
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.outcome == HL_OUTCOME_KILLED && end.signal == SIGKILL && end.code == -1);
+    EXPECT(!is_alive(main_pid) && !is_alive(child));
+    EXPECT(hl_token_outcome(token) == HL_OUTCOME_KILLED);
+    hl_token_free(token);
+    hl_process_free(process);
+    close(out);
+}
+
+static void what_a_command_leaves_behind_is_stopped_and_named(hl_supervisor *supervisor) {
+    hl_command *command = shell(supervisor, "sleep 1000 & exit 3");
+    OK(hl_command_stdin(command, HL_STREAM_NULL));
+    OK(hl_command_stdout(command, HL_STREAM_NULL, 0));
+    hl_process *process = spawned(command, "brief grace");
+    hl_exit end = {.struct_size = sizeof end};
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.code == 3 && end.leftovers == 1);
+    char json[200];
+    OK(hl_process_leftovers_json(process, json, sizeof json, NULL));
+    EXPECT(strstr(json, "\"name\":\"sleep\"") != NULL);
+    hl_process_free(process);
+}
+
+static void a_signal_reaches_the_command_and_its_ids_are_told(hl_supervisor *supervisor) {
+    hl_command *command = shell(supervisor, "exec sleep 1000");
+    OK(hl_command_keep_leftovers(command));
+    hl_process *process = spawned(command, "craft");
+    char json[200];
+    OK(hl_process_pids_json(process, json, sizeof json, NULL));
+    EXPECT(json[0] == '[');
+    OK(hl_process_signal(process, SIGINT));
+    hl_exit end = {.struct_size = sizeof end};
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.signal == SIGINT && end.outcome == HL_OUTCOME_NONE);
+    hl_process_free(process);
+}
+
+static void a_freed_handle_leaves_the_command_to_the_supervisor(hl_supervisor *supervisor) {
+    hl_process *process = spawned(shell(supervisor, "exec sleep 1000"), "craft");
+    uint32_t pid = hl_process_pid(process);
+    hl_process_free(process);
+    EXPECT(is_alive(pid));
+    OK(hl_supervisor_shutdown(supervisor, 30000, NULL));
+    EXPECT(!is_alive(pid));
+}
+
+static void what_cannot_start_says_why(hl_supervisor *supervisor) {
+    hl_command *command = NULL;
+    hl_process *process = NULL;
+    OK(hl_command_new(supervisor, HL_TEXT("no-such-program"), &command));
+    REFUSED(hl_command_stdin(command, HL_STREAM_CAPTURE), HL_INVALID_ARGUMENT, "HL_STREAM_CAPTURE");
+    REFUSED(hl_command_stdout(command, 9, 0), HL_INVALID_ARGUMENT, "mode 9");
+    REFUSED(hl_command_spawn(command, HL_TEXT("craft"), &process), HL_COMMAND_NOT_FOUND, "no-such-program");
+    REFUSED(hl_command_spawn(command, HL_TEXT("craft"), &process), HL_INVALID_ARGUMENT, "spawned already");
+    REFUSED(hl_command_arg(command, HL_TEXT("x")), HL_INVALID_ARGUMENT, "spawned already");
+    hl_command_free(command);
+    OK(hl_command_new(supervisor, HL_TEXT("/etc/passwd"), &command));
+    REFUSED(hl_command_spawn(command, HL_TEXT("craft"), &process), HL_COMMAND_NOT_EXECUTABLE, "/etc/passwd");
+    hl_command_free(command);
+    EXPECT(process == NULL);
+}
+
+int main(void) {
+    hl_supervisor *supervisor = started();
+    profile(supervisor, "brief grace", "{\"extends\": \"craft\", \"grace\": 0.1}");
+    what_cannot_start_says_why(supervisor);
+    output_and_exit_code_are_kept(supervisor);
+    pipes_are_given_out_once(supervisor);
+    a_cancelled_command_is_dead_with_all_its_children(supervisor);
+    what_a_command_leaves_behind_is_stopped_and_named(supervisor);
+    a_signal_reaches_the_command_and_its_ids_are_told(supervisor);
+    a_freed_handle_leaves_the_command_to_the_supervisor(supervisor);
+    ended(supervisor);
+    return 0;
+}
