@@ -1,0 +1,40 @@
+//! The profiles of the macros: the built-in ones with limits that fit this machine.
+
+use std::time::Duration;
+
+use haltline::Result;
+use haltline::supervisor::{Blame, Profile, Profiles};
+
+use crate::baseline::Limits;
+use crate::cast::{Cast, Kind};
+
+/// How long a host limit must be broken.
+pub(crate) const SUSTAIN: Duration = Duration::from_secs(1);
+/// How long a cancelled macro may take to leave.
+pub(crate) const GRACE: Duration = Duration::from_millis(700);
+
+/// One profile for each macro, under its name. It depends on how the macro runs, never on whether it behaves.
+pub(crate) fn derive(cast: &Cast, limits: &Limits, blame: Blame) -> Result<Profiles> {
+    let built_in = Profiles::new();
+    let derived = Profiles::new();
+    for member in cast.all() {
+        let profile = Profile::builder(member.name)
+            .extends(&built_in.get(member.base)?)
+            .sustain(SUSTAIN)
+            .grace(GRACE)
+            .blame(blame)
+            .host_max_cpu_percent(limits.cpu)
+            .host_max_memory_percent(limits.memory)
+            .host_min_fps(limits.fps)
+            .host_max_latency_ms(limits.latency)
+            .host_max_response_ms(limits.response);
+        let profile = match member.role.kind() {
+            Kind::Thread | Kind::Future => profile.task_max_idle(Duration::from_millis(1500)),
+            Kind::Errand => profile.max_duration(Duration::from_millis(1500)),
+            // A double fork needs three for a moment.
+            Kind::Process => profile.task_max_processes(3),
+        };
+        derived.insert(profile.build()?);
+    }
+    Ok(derived)
+}
