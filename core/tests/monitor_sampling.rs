@@ -7,6 +7,7 @@ mod monitor_fixture;
 use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
+use haltline::event::{Delivery, SubscribeOptions};
 use haltline::monitor::{Metric, Monitor, Sample, Source, Sources};
 use monitor_fixture::Fixture;
 
@@ -88,6 +89,32 @@ fn a_source_that_fails_is_named_and_the_rest_goes_on() {
     }
     assert!(fixture.second(&monitor).disk.is_some());
     assert!(monitor.degraded().is_empty());
+}
+
+#[test]
+fn samples_and_what_fails_and_recovers_are_told_on_the_bus_once() {
+    let fixture = Fixture::new(1);
+    let bus = haltline::event::Bus::new();
+    let told = bus.subscribe("monitor.*", SubscribeOptions::default()).unwrap();
+    let monitor = fixture.monitor();
+    let quiet = monitor.bus().subscribe("monitor.*", SubscribeOptions::default()).unwrap();
+    fixture.second(&monitor);
+    assert!(told.try_recv().is_none(), "a monitor tells on its own bus only");
+    fixture.proc("meminfo", "half a li");
+    fixture.second(&monitor);
+    fixture.second(&monitor);
+    fixture.proc("meminfo", "MemTotal: 1024000 kB\nMemFree: 1 kB\nMemAvailable: 768000 kB\n");
+    fixture.second(&monitor);
+    let mut topics = Vec::new();
+    while let Some(Delivery::Event(event)) = quiet.try_recv() {
+        topics.push(event.topic().to_owned());
+    }
+    assert_eq!(topics.iter().filter(|t| *t == "monitor.sample").count(), 4);
+    assert_eq!(
+        topics.iter().filter(|t| *t == "monitor.degraded").count(),
+        2,
+        "one for each change: {topics:?}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use haltline::clock::{Clock, ManualClock};
+use haltline::event::{Delivery, SubscribeOptions};
 use haltline::monitor::{Cpu, Monitor, Sample};
 use haltline::supervisor::{
     ActionTaken, Cause, Limit, NotCancelled, Outcome, Profile, Stopper, Supervisor, SupervisorBuilder,
@@ -90,6 +91,27 @@ fn a_task_that_does_not_leave_is_still_running_stays_listed_and_may_stop_later()
     let status = scene.supervisor.status();
     assert_eq!((status.still_running, status.stopped, status.active), (0, 1, 0));
     assert_eq!(scene.supervisor.incidents(10).len(), 1, "one incident, moved forward");
+}
+
+#[test]
+fn the_life_of_every_task_can_be_watched_on_the_bus() {
+    let scene = Scene::new(|b| b);
+    let told = scene.supervisor.bus().subscribe("task.>", SubscribeOptions::default()).unwrap();
+    drop(scene.supervisor.start("good", "heal").unwrap());
+    let bad = scene.supervisor.start("bad", profile("short")).unwrap();
+    scene.pass(10 * S);
+    drop(bad);
+    scene.pass(Duration::ZERO);
+    let mut seen = Vec::new();
+    while let Some(Delivery::Event(event)) = told.try_recv() {
+        let name = event.data().pointer("/name").or(event.data().pointer("/task/name"));
+        seen.push(format!("{} {}", event.topic(), name.unwrap().as_str().unwrap()));
+        if event.topic() == "task.cancelled" {
+            assert_eq!(event.data()["outcome"], "stopped");
+            assert_eq!(event.data()["cause"]["breach"]["limit"], "max_duration");
+        }
+    }
+    assert_eq!(seen, ["task.started good", "task.finished good", "task.started bad", "task.cancelled bad"]);
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl SupervisorBuilder {
             folder: None,
             incidents: None,
             engine: EngineSettings::default(),
-            verify: Duration::from_secs(2),
+            verify: Duration::from_secs(5),
         }
     }
 
@@ -109,7 +109,7 @@ impl SupervisorBuilder {
         self
     }
 
-    /// How long a task that was ended by force is looked for before it counts as still running. Default 2 s.
+    /// How long a task that was ended by force is looked for before it counts as still running. Default 5 s.
     pub fn verify(mut self, time: Duration) -> Self {
         self.verify = time;
         self

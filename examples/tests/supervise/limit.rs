@@ -195,7 +195,7 @@ fn a_tree_that_cannot_be_killed_ends_in_125_with_its_process_ids() {
     }
     let mark = Mark::new();
     let one =
-        start(supervise(["--max-duration", "1s", "--grace", "100ms", "--quiet", "--", "sleep", &mark.0]));
+        start(supervise(["--max-duration", "4s", "--grace", "100ms", "--quiet", "--", "sleep", &mark.0]));
     let sleeper = mark.await_sleepers(1)[0];
     std::fs::write(cell.join("cgroup.procs"), sleeper.to_string()).unwrap();
     std::fs::write(cell.join("freezer.state"), "FROZEN").unwrap();
