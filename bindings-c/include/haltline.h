@@ -150,7 +150,7 @@ typedef struct hl_supervisor_options {
     /// Default 2000.
     uint64_t settle_ms;
     /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
-    /// Default 2000.
+    /// Default 5000.
     uint64_t verify_ms;
     /// The most cancellations per minute for host limits. Default 10.
     uint32_t max_cancellations_per_minute;

@@ -45,7 +45,7 @@ pub struct hl_supervisor_options {
     /// Default 2000.
     pub settle_ms: u64,
     /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
-    /// Default 2000.
+    /// Default 5000.
     pub verify_ms: u64,
     /// The most cancellations per minute for host limits. Default 10.
     pub max_cancellations_per_minute: u32,

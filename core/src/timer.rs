@@ -109,7 +109,9 @@ pub(crate) fn watch<W: Watched>(name: &str, watched: Arc<W>) -> Result<std::thre
         .name(name.to_owned())
         .spawn(move || {
             watched.alarm().attend();
-            while watched.pass(watched.now()) {
+            // A subscriber of the host's logs may panic below; the other tasks' deadlines still hold.
+            let pass = || watched.pass(watched.now());
+            while std::panic::catch_unwind(std::panic::AssertUnwindSafe(pass)).unwrap_or(true) {
                 watched.alarm().sleep(|| watched.now(), || watched.due());
             }
         })

@@ -187,7 +187,7 @@ fn values_out_of_range_are_refused_with_the_right_ones() {
 /// One test, because it counts the threads of the whole program.
 #[test]
 fn the_thread_starts_samples_and_leaves() {
-    let name = "haltline-monito";
+    let name = "hl-monitor";
     let monitor = Monitor::builder().interval(Duration::from_secs(600)).start().unwrap();
     wait_until("a first sample long before the interval", || monitor.latest().is_some());
     let first = monitor.latest().unwrap();

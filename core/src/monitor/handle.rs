@@ -97,7 +97,7 @@ impl Monitor {
     pub(super) fn run(&self) -> Result<()> {
         let (sampler, wake, interval) = (self.0.sampler.clone(), self.0.wake.clone(), self.0.interval);
         let thread = std::thread::Builder::new()
-            .name("haltline-monitor".into())
+            .name("hl-monitor".into())
             .spawn(move || sample_until_stopped(&sampler, &wake, interval))
             .map_err(|e| Error::new(crate::ErrorKind::SpawnFailed, format!("the monitor's thread: {e}")))?;
         *self.0.thread.lock() = Some(thread);

@@ -71,7 +71,7 @@ impl Probe {
         let state = Arc::new(State::default());
         let of_thread = state.clone();
         let thread = std::thread::Builder::new()
-            .name("haltline-probe".into())
+            .name("hl-probe".into())
             .spawn(move || {
                 probe_until_stopped(&plan, &of_thread, |result| {
                     let mut verdicts = Verdicts::default();

@@ -163,6 +163,8 @@ impl SupervisorBuilder {
             engine: Mutex::new(Engine::new(self.engine)),
             sessions: Sessions::default(),
             verify: self.verify,
+            passing: Mutex::new(()),
+            missed: AtomicBool::new(false),
             inbox: Mutex::default(),
             active: Mutex::default(),
             observer: OnceLock::new(),

@@ -153,6 +153,7 @@ impl Command {
         self.spec.grace = profile.grace();
         self.spec.memory_limit = profile.task().max_memory_mib.map(|mib| (mib * 1024.0 * 1024.0) as u64);
         self.spec.output_limit = profile.task().max_output_mib.map(|mib| (mib * 1024.0 * 1024.0) as u64);
+        self.spec.process_limit = profile.task().max_processes;
         self.spec.count_output = self.spec.output_limit.is_some();
         let name = self.name.take().unwrap_or_else(|| {
             let program = PathBuf::from(&self.spec.program);
@@ -215,7 +216,7 @@ impl TreeWatcher for Link {
     fn looked(&self, _: &TreeUse) {
         if let Some(record) = self.record() {
             let inner = &record.home.inner;
-            inner.check_task(&inner.reading(&record));
+            inner.check_between(&record);
         }
     }
 

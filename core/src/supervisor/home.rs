@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam_utils::CachePadded;
 
@@ -42,6 +43,11 @@ impl Homes {
         let (record, deadline) = inner.table.insert(profile, |id, place, profile| {
             Record::new(id, place, name, profile, started, executor, Arc::clone(home))
         });
+        // A shutdown either found the record in the table, or began before this look.
+        if inner.closing.load(Ordering::SeqCst) {
+            record.finish();
+            inner.open()?;
+        }
         if let Some(deadline) = deadline {
             inner.alarm.set(deadline);
         }

@@ -22,7 +22,7 @@ use crate::clock::{Clock, Time};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Bus;
 use crate::monitor::{ProcessTable, SampleObserver, Samples};
-use crate::timer::Alarm;
+use crate::timer::{Alarm, Watched};
 
 pub(crate) struct Inner {
     pub(crate) table: Table,
@@ -40,6 +40,10 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     /// How long a forced task is looked for before it is reported as still running.
     pub(crate) verify: Duration,
+    /// Held during a pass: usually by the watch thread, after its end by whoever ends a task.
+    pub(crate) passing: Mutex<()>,
+    /// Somebody wanted to pass meanwhile.
+    pub(crate) missed: AtomicBool,
     /// Cancellations that the watch thread has not seen yet.
     pub(crate) inbox: Mutex<Vec<Begin>>,
     /// Cancellations in progress; only passes of the watch thread change it.
@@ -99,8 +103,12 @@ impl Inner {
     }
 
     /// A task ended after it was asked to; its cancellation is still to be settled.
-    pub(crate) fn left(&self, _record: &Record) {
+    pub(crate) fn left(self: &Arc<Self>) {
         self.alarm.ring();
+        // After the watch thread has left, a task that lingered settles its own end.
+        if self.closed.load(Ordering::SeqCst) {
+            self.pass(self.now());
+        }
     }
 
     /// Cancels a task. Returns whether this call did.
@@ -147,9 +155,11 @@ impl Inner {
         }
     }
 
-    /// Holds one task against its own limits, outside the round of all tasks.
-    pub(crate) fn check_task(self: &Arc<Self>, reading: &TaskReading) {
-        let action = self.engine.lock().check_task(self.now(), reading);
+    /// Holds one task against its own limits between two samples.
+    pub(crate) fn check_between(self: &Arc<Self>, record: &Record) {
+        // The percentage is the last sample's, which has been judged.
+        let reading = TaskReading { cpu_percent: None, ..self.reading(record) };
+        let action = self.engine.lock().check_task(self.now(), &reading);
         self.apply(action.into_iter().collect());
     }
 

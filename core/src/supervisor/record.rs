@@ -11,7 +11,6 @@ use super::cause::{Cancelled, Cause};
 use super::engine::TaskId;
 use super::executor::Executor;
 use super::home::Home;
-use super::limit::ExecutorKind;
 use super::outcome::Outcome;
 use super::profile::Profile;
 use super::state::{Finish, State};
@@ -37,6 +36,8 @@ pub(crate) struct Record {
     cause: OnceLock<Cause>,
     /// Whether a handler was ever added, so that an end without one takes no lock.
     handled: AtomicBool,
+    /// Whether somebody ever waited for its end.
+    awaited: AtomicBool,
     end: Mutex<End>,
     changed: Condvar,
 }
@@ -71,6 +72,7 @@ impl Record {
             hurried: AtomicBool::new(false),
             cause: OnceLock::new(),
             handled: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
             end: Mutex::new(End::default()),
             changed: Condvar::new(),
         }
@@ -124,9 +126,9 @@ impl Record {
         self.changed.notify_all();
     }
 
-    /// Wakes waiters at the end of a task, where only a process can have any.
+    /// Wakes waiters at the end of a task, if there are any.
     pub(crate) fn notify_waiting(&self) {
-        if self.executor.kind() != ExecutorKind::Cooperative {
+        if self.awaited.load(Ordering::SeqCst) {
             self.notify();
         }
     }
@@ -149,6 +151,8 @@ impl Record {
     /// Waits until `seen` holds; returns whether it does.
     fn wait_until(&self, limit: Duration, seen: impl Fn(&End) -> bool) -> bool {
         let until = std::time::Instant::now().checked_add(limit);
+        // Before the first look: an end that comes later sees it.
+        self.awaited.store(true, Ordering::SeqCst);
         let mut end = self.end.lock();
         while !seen(&end) {
             match until {
@@ -219,7 +223,7 @@ impl Record {
                     self.drop_handlers();
                 }
             }
-            Finish::AfterCancel => self.home.inner.left(self),
+            Finish::AfterCancel => self.home.inner.left(),
             Finish::Already => {}
         }
         finish

@@ -13,6 +13,9 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::timer::Watched;
 
+/// Longer than any process lives.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 impl Supervisor {
     pub(super) fn watched_by(&self, thread: JoinHandle<()>) {
         *self.0.watch.lock() = Some(thread);
@@ -31,9 +34,12 @@ impl Supervisor {
     /// For at most `limit`.
     pub fn shutdown(&self, limit: Duration) -> Result<Vec<TaskSummary>> {
         let inner = self.inner();
-        let until = Instant::now() + limit;
-        inner.closing.store(true, Ordering::Release);
+        // A limit beyond what the clock can hold is no limit.
+        let begun = Instant::now();
+        let until = begun.checked_add(limit).unwrap_or(begun + FOREVER);
+        inner.closing.store(true, Ordering::SeqCst);
         inner.cancel_all(&Cause::Shutdown);
+        inner.alarm.ring();
         let mut records = Vec::new();
         inner.table.collect(&mut records);
         let mut late = 0;
@@ -46,19 +52,21 @@ impl Supervisor {
         }
         if late > 0 {
             return Err(timed_out(format!(
-                "{late} tasks were not verified to have stopped within {limit:?}"
+                "not verified to have stopped in the time given: {late} of {} tasks",
+                records.len()
             )));
         }
         inner.alarm.ring();
-        inner.incidents.flush(until.saturating_duration_since(Instant::now()))?;
+        // What was not written is told at the end: the rest of the shutdown does not depend on it.
+        let written = inner.incidents.flush(until.saturating_duration_since(Instant::now()));
         // Handlers are started by this thread, so they are all known once it has left.
         let watch = self.0.watch.lock().take();
         if let Some(Err(thread)) = watch.map(|thread| join_by(thread, until)) {
             *self.0.watch.lock() = Some(thread);
-            return Err(timed_out(format!("the last stop was not settled within {limit:?}")));
+            return Err(timed_out("the last stop was not settled in the time given".to_owned()));
         }
         if !inner.handlers.wait(until) {
-            return Err(timed_out(format!("an on_cancel handler has not returned within {limit:?}")));
+            return Err(timed_out("an on_cancel handler has not returned in the time given".to_owned()));
         }
         let now = inner.now();
         records.retain(|r| r.outcome() == Some(Outcome::StillRunning));
@@ -67,6 +75,7 @@ impl Supervisor {
             inner.stoppers.wait(until);
             process::leave(until);
         }
+        written?;
         Ok(records.iter().map(|r| inner.summary(r, now)).collect())
     }
 }

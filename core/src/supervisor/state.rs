@@ -47,9 +47,9 @@ impl State {
         self.0.load(Ordering::Relaxed) & CANCELLED != 0
     }
 
-    /// Whether the task has left. Acquire: what the task wrote before it left is visible afterwards.
+    /// Whether the task has left. What the task wrote before it left is visible afterwards.
     pub(crate) fn is_finished(&self) -> bool {
-        self.0.load(Ordering::Acquire) & FINISHED != 0
+        self.0.load(Ordering::SeqCst) & FINISHED != 0
     }
 
     /// Marks the task as asked to stop, unless it finished first.

@@ -223,7 +223,9 @@ impl Supervisor {
     ) -> Result<Supervised<F>> {
         let state = Arc::new(FutureState::default());
         let token = self.admit(name, profile, Executor::Future(state.clone()))?;
-        Ok(Supervised::new(future(token.clone()), state, token))
+        // Made before the closure runs: if that panics, the task ends with it.
+        let supervised = Supervised::new(state, token.clone());
+        Ok(supervised.holding(future(token)))
     }
 
     /// Puts work under supervision that the host runs itself and stops through `stopper`.

@@ -123,8 +123,7 @@ impl Token {
         self.0.wait_outcome(limit)
     }
 
-    /// Waits until the task has left. Returns whether it has. A section of code that ends by itself wakes
-    /// nobody: its end is seen when `limit` is over.
+    /// Waits until the task has left. Returns whether it has.
     ///
     /// # Blocking
     /// For at most `limit`.

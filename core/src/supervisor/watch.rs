@@ -54,8 +54,28 @@ impl Watched for Inner {
     }
 
     fn pass(self: &Arc<Self>, now: Time) -> bool {
+        loop {
+            let Some(one) = self.passing.try_lock() else {
+                // Whoever passes now passes once more. If that one has just left, this one has the lock.
+                self.missed.store(true, Ordering::SeqCst);
+                match self.passing.is_locked() {
+                    true => return true,
+                    false => continue,
+                }
+            };
+            let more = self.pass_alone(now);
+            drop(one);
+            if !self.missed.swap(false, Ordering::SeqCst) {
+                return more;
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn pass_alone(self: &Arc<Self>, now: Time) -> bool {
         for record in self.table.due(now) {
-            self.check_task(&self.reading(&record));
+            self.check_between(&record);
             self.table.renote(&record, now);
         }
         if self.closing.load(Ordering::Acquire) {
@@ -69,13 +89,11 @@ impl Watched for Inner {
         *self.active.lock() = active;
         let over = self.closing.load(Ordering::Acquire) && !busy && self.inbox.lock().is_empty();
         if over {
-            self.closed.store(true, Ordering::Release);
+            self.closed.store(true, Ordering::SeqCst);
         }
         !over
     }
-}
 
-impl Inner {
     /// Cancels every running task that was not cancelled yet; returns how many.
     pub(crate) fn cancel_all(&self, cause: &Cause) -> usize {
         let mut records = Vec::new();
@@ -89,7 +107,6 @@ impl Inner {
         let cause = record.cause().cloned().unwrap_or(Cause::Shutdown);
         let over_memory = matches!(&cause, Cause::Breach(b) if b.limit == Limit::TaskMemoryMib);
         let grace = if over_memory { std::time::Duration::ZERO } else { record.profile.grace() };
-        let incident = self.draft(Some(&record), cause, at, blame);
         let woken = Arc::downgrade(self);
         let changed = move || {
             if let Some(inner) = woken.upgrade() {
@@ -97,6 +114,8 @@ impl Inner {
             }
         };
         record.executor.request(|work| self.stoppers.run(work), changed);
+        // After the request: the draft reads the process table, which takes long just when it is large.
+        let incident = self.draft(Some(&record), cause, at, blame);
         Active {
             ladder: Ladder::new(at, grace, self.verify),
             asked: at,
@@ -148,6 +167,7 @@ impl Inner {
         let ms = |t: Time| t.since(one.asked).as_secs_f64() * 1e3;
         let incident = &mut one.incident;
         incident.outcome = Some(outcome);
+        incident.unproved = record.executor.is_unproved();
         incident.forced_after_ms = one.forced.map(ms);
         incident.verified_after_ms = Some(ms(now));
         incident.alive = if outcome == Outcome::StillRunning { record.executor.pids() } else { Vec::new() };
@@ -230,6 +250,7 @@ impl Inner {
             outcome: None,
             forced_after_ms: None,
             verified_after_ms: None,
+            unproved: false,
             alive: Vec::new(),
         }
     }

@@ -43,9 +43,9 @@ impl Custom {
         self.forced.load(Ordering::Acquire) != CANNOT
     }
 
-    /// Whether the stopper answered that it has no force.
-    pub(crate) fn cannot_force(&self) -> bool {
-        self.forced.load(Ordering::Acquire) == CANNOT
+    /// Whether the stopper said that it used force.
+    pub(crate) fn was_forced(&self) -> bool {
+        self.forced.load(Ordering::Acquire) == FORCED
     }
 
     /// Ends [`Custom::drive`]: the task said itself that it is finished.

@@ -20,18 +20,25 @@ pub(crate) struct FutureState {
     /// When the poll that runs now began; zero between polls.
     polling_since: AtomicU64,
     forced: AtomicBool,
+    ready: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl FutureState {
     /// Time spent in polls, the one that runs now included.
     pub(crate) fn poll_time(&self) -> Duration {
-        let since = self.polling_since.load(Ordering::Acquire);
+        // In this order: a poll that ends in between is missing once instead of counted twice.
         let done = Duration::from_nanos(self.polled_nanos.load(Ordering::Acquire));
+        let since = self.polling_since.load(Ordering::Acquire);
         match since {
             0 => done,
             since => done + SystemClock.now().since(Time::from_nanos(since)),
         }
+    }
+
+    /// Whether it came to its own end, even if force was asked for during its last poll.
+    pub(crate) fn left_by_itself(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
     }
 
     /// Makes the next poll drop the future.
@@ -62,8 +69,13 @@ pub struct Supervised<F> {
 }
 
 impl<F: Future> Supervised<F> {
-    pub(crate) fn new(inner: F, state: Arc<FutureState>, token: Token) -> Self {
-        Supervised { inner: Some(Box::pin(inner)), state, token }
+    pub(crate) fn new(state: Arc<FutureState>, token: Token) -> Self {
+        Supervised { inner: None, state, token }
+    }
+
+    pub(crate) fn holding(mut self, inner: F) -> Self {
+        self.inner = Some(Box::pin(inner));
+        self
     }
 
     /// The token of the task.
@@ -100,6 +112,7 @@ impl<F: Future> Future for Supervised<F> {
         this.state.polling_since.store(0, Ordering::Release);
         match polled {
             Poll::Ready(output) => {
+                this.state.ready.store(true, Ordering::Release);
                 this.inner = None;
                 this.token.record().finish();
                 Poll::Ready(Ok(output))

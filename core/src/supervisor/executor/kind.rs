@@ -88,8 +88,17 @@ impl Executor {
     /// Whether an end after force was by force. A host's stopper answers late that it has none.
     pub(crate) fn was_forced(&self) -> bool {
         match self {
-            Executor::Custom(custom) => !custom.cannot_force(),
+            Executor::Custom(custom) => custom.was_forced(),
+            Executor::Future(future) => !future.left_by_itself(),
             _ => true,
+        }
+    }
+
+    /// Whether a process may be left that nobody could know of, because the guardian was killed.
+    pub(crate) fn is_unproved(&self) -> bool {
+        match self {
+            Executor::Process(work) => work.tree.report().is_some_and(|r| !r.proved),
+            _ => false,
         }
     }
 

@@ -132,7 +132,7 @@ impl IncidentLog {
     /// Waits until everything offered so far is written or given up.
     pub(crate) fn flush(&self, limit: Duration) -> Result<()> {
         let Some(writer) = &self.writer else { return Ok(()) };
-        let until = std::time::Instant::now() + limit;
+        let until = std::time::Instant::now() + limit.min(Duration::from_secs(365 * 24 * 3600));
         let mut state = writer.progress.state.lock();
         let goal = state.offered;
         while state.settled < goal {

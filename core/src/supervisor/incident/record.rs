@@ -62,6 +62,9 @@ pub struct Incident {
     /// Milliseconds from the request until the outcome was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_after_ms: Option<f64>,
+    /// The task's guardian was killed, so it is known only of the processes seen before that they are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproved: bool,
     /// Ids of processes that were not seen to leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alive: Vec<u32>,
@@ -199,7 +202,8 @@ impl Incident {
                 }
                 let incident: Incident = match serde_json::from_slice(line) {
                     Ok(incident) => incident,
-                    Err(e) if !whole || e.is_eof() => continue,
+                    // Cut short by a crash, and its line ended since: it lacks its last brace.
+                    Err(e) if !whole || e.is_eof() || !line.trim_ascii_end().ends_with(b"}") => continue,
                     Err(e) => {
                         let place = format!("{} line {}: no incident: {e}", part.display(), number + 1);
                         return Err(Error::new(ErrorKind::Io, place).because(e));
@@ -225,9 +229,10 @@ impl Incident {
         };
         match (self.action, self.outcome) {
             (ActionTaken::Cancel, Some(outcome)) => format!(
-                "cancelled {who}: {}; {outcome} after {:.0} ms",
+                "cancelled {who}: {}; {outcome} after {:.0} ms{}",
                 self.cause,
-                self.verified_after_ms.unwrap_or(0.0)
+                self.verified_after_ms.unwrap_or(0.0),
+                if self.unproved { ", not proved: its guardian was killed" } else { "" },
             ),
             (ActionTaken::Cancel, None) => format!("cancelling {who}: {}", self.cause),
             (ActionTaken::Record, _) => {

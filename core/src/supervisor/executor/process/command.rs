@@ -26,6 +26,8 @@ pub(crate) struct Command {
     pub(crate) grace: Duration,
     /// Bytes. The nearer the tree comes to it, the more often it is looked at.
     pub(crate) memory_limit: Option<u64>,
+    /// Processes. A look counts at least one more than this before it gives up.
+    pub(crate) process_limit: Option<u64>,
     /// Whether bytes written to standard output and error are counted.
     pub(crate) count_output: bool,
     /// Bytes. A look follows at once when the counted output passes it.
@@ -50,6 +52,7 @@ impl Command {
             own_group: false,
             grace: Duration::from_secs(5),
             memory_limit: None,
+            process_limit: None,
             count_output: false,
             output_limit: None,
             cgroups: Cgroups::Auto,

@@ -10,6 +10,7 @@ use rustix::net::SendFlags;
 use rustix::process::Signal;
 
 use super::group::Group;
+use super::look::Limits;
 use super::output::Flow;
 use super::table::Stat;
 use super::wire::Order;
@@ -28,6 +29,7 @@ pub(super) struct Core {
     pub(super) group: Option<Group>,
     pub(super) interval: Duration,
     pub(super) memory_limit: Option<u64>,
+    pub(super) process_limit: Option<u64>,
     pub(super) flow: Arc<Flow>,
     pub(super) watcher: Weak<dyn TreeWatcher>,
     pub(super) known: Mutex<Known>,
@@ -59,6 +61,7 @@ pub(super) struct Parts {
     pub(super) group: Option<Group>,
     pub(super) interval: Duration,
     pub(super) memory_limit: Option<u64>,
+    pub(super) process_limit: Option<u64>,
     pub(super) flow: Arc<Flow>,
     pub(super) watcher: Weak<dyn TreeWatcher>,
     /// The main process, so that a guardian that is killed at once leaves something to go by.
@@ -66,6 +69,10 @@ pub(super) struct Parts {
 }
 
 impl Core {
+    pub(super) fn limits(&self) -> Limits {
+        Limits { memory: self.memory_limit, processes: self.process_limit }
+    }
+
     pub(super) fn new(parts: Parts) -> Core {
         let known = Known { alive: parts.first.into_iter().collect(), ..Known::default() };
         Core {
@@ -77,6 +84,7 @@ impl Core {
             group: parts.group,
             interval: parts.interval,
             memory_limit: parts.memory_limit,
+            process_limit: parts.process_limit,
             flow: parts.flow,
             watcher: parts.watcher,
             known: Mutex::new(known),

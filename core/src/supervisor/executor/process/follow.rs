@@ -145,8 +145,7 @@ impl Follow {
 
     fn look(&mut self, now: Time) {
         let core = self.core.clone();
-        let (mut seen, alive) =
-            self.meter.look(core.guardian.pid, core.group.as_ref(), core.memory_limit, now);
+        let (mut seen, alive) = self.meter.look(core.guardian.pid, core.group.as_ref(), core.limits(), now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
         let forced = core.kill_since().filter(|since| now.since(*since) >= HELP_AFTER);

@@ -34,7 +34,8 @@ pub(super) fn next_look(
     let wait = match limit {
         None => interval,
         Some(limit) => {
-            let headroom = limit.saturating_sub(used.unwrap_or(0));
+            // Unknown use may be at the limit.
+            let headroom = limit.saturating_sub(used.unwrap_or(limit));
             let reach = Duration::from_secs_f64(headroom as f64 / FASTEST_GROWTH as f64);
             reach.clamp(SHORTEST_WAIT, LONGEST_WAIT).min(interval)
         }
@@ -45,6 +46,14 @@ pub(super) fn next_look(
 /// Whether resident sizes, which count shared pages once for each who shares them, are not good enough.
 fn needs_exact(limit: Option<u64>, resident: u64, processes: usize) -> bool {
     processes > 1 && limit.is_some_and(|limit| resident > limit / 2)
+}
+
+/// The bounds that say how closely a tree is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// Bytes.
+    pub(super) memory: Option<u64>,
+    pub(super) processes: Option<u64>,
 }
 
 /// Measures one tree.
@@ -73,13 +82,20 @@ impl Meter {
         &mut self,
         guardian: u32,
         group: Option<&Group>,
-        memory_limit: Option<u64>,
+        limits: Limits,
         at: Time,
     ) -> (TreeUse, Vec<Stat>) {
         // The guardian is read first and parents before children: what ends in between is missing from this
         // sum instead of being counted twice.
-        let reaped = self.table.stat(guardian).map_or(0, |s| s.child_ticks);
-        let walk = self.table.descendants(guardian, BUDGET);
+        let Some(own) = self.table.stat(guardian) else {
+            // The host cannot read its process table, or the guardian has just left: unknown, not zero.
+            return (TreeUse { at, ..TreeUse::default() }, Vec::new());
+        };
+        let reaped = own.child_ticks;
+        let budget = limits
+            .processes
+            .map_or(BUDGET, |n| BUDGET.max(usize::try_from(n).unwrap_or(BUDGET).saturating_add(1)));
+        let walk = self.table.descendants(guardian, budget);
         let ticks = walk.processes.iter().fold(reaped, |sum, s| sum + s.ticks + s.child_ticks);
         let summed = Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / self.ticks_per_second));
         self.saw_cpu(summed.max(group.and_then(cgroup::cpu_time).unwrap_or_default()));
@@ -88,7 +104,7 @@ impl Meter {
         alive.retain(Stat::is_alive);
         let seen = TreeUse {
             cpu_time: Some(self.cpu_time),
-            memory_bytes: Some(self.memory(&alive, memory_limit)),
+            memory_bytes: Some(self.memory(&alive, limits.memory)),
             processes: Some(alive.len() as u64),
             output_bytes: None,
             at_least: walk.cut,

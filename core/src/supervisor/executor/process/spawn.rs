@@ -60,6 +60,7 @@ pub(super) fn spawn(
         group,
         interval,
         memory_limit: command.memory_limit,
+        process_limit: command.process_limit,
         flow: flow.clone(),
         watcher,
         first: Table::system().stat(started.main.pid).filter(|s| s.start_time == started.main.start_time),
@@ -229,7 +230,10 @@ fn explain(command: &Command, step: u32, errno: i32) -> Error {
         }
         step::DIRECTORY => (
             ErrorKind::SpawnFailed,
-            format!("cannot enter the directory {:?} for command {program:?}: {cause}", command.cwd),
+            format!(
+                "cannot enter the directory {:?} for command {program:?}: {cause}",
+                command.cwd.clone().unwrap_or_default()
+            ),
         ),
         step::GUARDIAN | step::CLONE => {
             (ErrorKind::SpawnFailed, format!("cannot start a guardian for {program:?}: {cause}"))
