@@ -209,6 +209,13 @@ fn an_incident_names_the_command_with_its_secrets_masked_and_can_be_read_back() 
     assert_eq!(read[0].id, supervisor.incidents(1)[0].id);
     assert_eq!(read[0].task.as_ref().unwrap().command[0], "sh");
     assert!(!read[0].task.as_ref().unwrap().pids.is_empty());
+    // Wherever a crash cuts a line short and a later start ends it, the others can still be read.
+    let line = text.trim_end();
+    for cut in (1..line.len()).filter(|cut| line.is_char_boundary(*cut)).step_by(7) {
+        let torn = folder.path().join("torn.jsonl");
+        std::fs::write(&torn, format!("{}\n{line}\n", &line[..cut])).unwrap();
+        assert_eq!(Incident::read_file(&torn).unwrap().len(), 1, "cut after {cut} bytes");
+    }
     let copy = folder.path().join("copy.jsonl");
     assert_eq!(supervisor.export_incidents(&copy).unwrap(), 1);
     assert_eq!(Incident::read_file(&copy).unwrap()[0].id, read[0].id);

@@ -261,3 +261,88 @@ fn a_token_that_outlives_its_supervisor_does_not_keep_the_monitor_sampling() {
     assert!(samples.recv_timeout(100 * MS).is_none());
     assert!(token.is_finished());
 }
+
+#[test]
+fn a_task_that_leaves_after_the_shutdown_still_becomes_stopped() {
+    let supervisor = Supervisor::builder().start().unwrap();
+    let profile = Profile::builder("p").grace(Duration::ZERO).build().unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let deaf = supervisor.spawn("deaf", &profile, move |_| held.recv().is_err()).unwrap();
+    let left = supervisor.shutdown(20 * S).unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(deaf.token().outcome(), Some(Outcome::StillRunning));
+    drop(release);
+    let token = deaf.token().clone();
+    assert!(deaf.join().unwrap());
+    assert_eq!(token.outcome(), Some(Outcome::Stopped));
+    assert_eq!((supervisor.status().active, supervisor.status().still_running), (0, 0));
+    assert!(supervisor.shutdown(S).unwrap().is_empty());
+}
+
+#[test]
+fn a_shutdown_without_end_does_not_panic_and_starts_that_race_it_are_refused_or_stopped() {
+    for _ in 0..50 {
+        let supervisor = Supervisor::builder().start().unwrap();
+        let starter = {
+            let supervisor = supervisor.clone();
+            std::thread::spawn(move || {
+                let mut last = None;
+                while let Ok(task) = supervisor.start("racer", "heal") {
+                    last = Some(task.token().clone());
+                }
+                last
+            })
+        };
+        supervisor.shutdown(Duration::MAX).unwrap();
+        starter.join().unwrap();
+        assert_eq!(supervisor.status().active, 0);
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_section_hears_of_its_end() {
+    let supervisor = Supervisor::builder().start().unwrap();
+    let (send, token) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let section = supervisor.clone();
+    let thread = std::thread::spawn(move || {
+        let task = section.start("section", "heal").unwrap();
+        send.send(task.token().clone()).unwrap();
+        let _ = ended.recv();
+    });
+    let token = token.recv().unwrap();
+    let waiter = std::thread::spawn(move || token.wait_outcome(Duration::MAX));
+    drop(end);
+    thread.join().unwrap();
+    assert_eq!(waiter.join().unwrap(), None);
+}
+
+#[test]
+fn a_future_whose_making_panics_leaves_no_task() {
+    let supervisor = Supervisor::builder().start().unwrap();
+    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(supervisor.supervise("broken", "heal", |_| -> std::future::Ready<()> { panic!("no future") }));
+    }));
+    assert!(made.is_err());
+    assert!(supervisor.active().is_empty());
+}
+
+#[test]
+fn of_nested_tasks_on_one_thread_the_inner_one_is_charged() {
+    let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
+    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
+    let roomy = Profile::builder("roomy").build().unwrap();
+    let tight = quick("tight").task_max_cpu_seconds(0.2).build().unwrap();
+    let nested = supervisor.clone();
+    let outer = supervisor
+        .spawn("outer", &roomy, move |_| {
+            let inner = nested.start("inner", &tight).unwrap();
+            while inner.check().is_ok() {}
+            nested.active().into_iter().map(|t| (t.name, t.cpu_s.unwrap_or(0.0))).collect::<Vec<_>>()
+        })
+        .unwrap();
+    let used = outer.join().unwrap();
+    let of = |name: &str| used.iter().find(|(n, _)| n == name).unwrap().1;
+    assert!(of("inner") >= 0.2, "{used:?}");
+    assert!(of("outer") < 0.1, "{used:?}");
+}

@@ -102,24 +102,24 @@ impl Inner {
 
     /// Reads the clocks of all given tasks, each thread once.
     fn measure(&self, records: &[Arc<Record>], now: Time) {
-        let innermost = innermost_sections(records);
+        let innermost = innermost_tasks(records);
         let mut usage = self.usage.lock();
         let mut before = std::mem::take(&mut *usage);
         usage.reserve(records.len());
         for record in records {
             let mut one = before.remove(&record.id).unwrap_or_default();
             match &record.executor {
-                Executor::Cooperative(thread) => {
-                    // While an inner section runs, the outer one is not charged, and its mark moves on.
-                    let charged = innermost.get(&key(thread)) == Some(&record.id);
+                Executor::Cooperative(_) | Executor::Thread(_) => {
+                    // While an inner task runs on a thread, the outer one is not charged, and its mark moves on.
+                    let thread = thread_of(record);
+                    let charged = thread.is_some_and(|t| innermost.get(&key(t)) == Some(&order(record)));
                     let mark = one.total;
-                    one.look(thread.read(), now, false);
+                    one.look(thread.and_then(|t| t.read()), now, false);
                     if !charged && mark.is_some() {
                         one.total = mark;
                         one.percent = Some(0.0);
                     }
                 }
-                Executor::Thread(thread) => one.look(thread.clock().and_then(|c| c.read()), now, false),
                 Executor::Future(future) => one.look(Some(future.poll_time()), now, true),
                 Executor::Process(work) => one.look_at_tree(&work.tree.latest_use()),
                 Executor::Custom(_) => {}
@@ -153,13 +153,27 @@ fn key(thread: &Arc<ThreadClock>) -> usize {
     Arc::as_ptr(thread) as usize
 }
 
-/// The section that each thread is in now: of nested ones the latest.
-fn innermost_sections(records: &[Arc<Record>]) -> HashMap<usize, TaskId> {
+/// The clock of the thread that a task runs on, where it runs on one.
+fn thread_of(record: &Record) -> Option<&Arc<ThreadClock>> {
+    match &record.executor {
+        Executor::Cooperative(thread) => Some(thread),
+        Executor::Thread(thread) => thread.clock(),
+        _ => None,
+    }
+}
+
+/// Which of two tasks on one thread started later. Ids alone do not tell: a thread's task may be admitted by another.
+fn order(record: &Record) -> (Time, TaskId) {
+    (record.started, record.id)
+}
+
+/// The task that each thread is in now: of nested ones the latest.
+fn innermost_tasks(records: &[Arc<Record>]) -> HashMap<usize, (Time, TaskId)> {
     let mut innermost = HashMap::new();
     for record in records {
-        if let Executor::Cooperative(thread) = &record.executor {
-            let id: &mut TaskId = innermost.entry(key(thread)).or_default();
-            *id = (*id).max(record.id);
+        if let Some(thread) = thread_of(record) {
+            let latest: &mut (Time, TaskId) = innermost.entry(key(thread)).or_default();
+            *latest = (*latest).max(order(record));
         }
     }
     innermost
