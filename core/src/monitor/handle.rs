@@ -174,7 +174,6 @@ impl Monitor {
 
     /// Calls `observe` after each sample, on the thread that took it and with no lock held, until the
     /// returned guard is dropped.
-    #[allow(dead_code, reason = "the supervisor observes")]
     pub(crate) fn observe_samples(&self, observe: Observe) -> SampleObserver {
         self.0.sampler.observe(observe)
     }

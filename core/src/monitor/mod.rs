@@ -31,5 +31,4 @@ pub use signal::{FrameMeter, FrameTimes, Signals};
 pub use source::{Source, Sources};
 pub use top::ProcessTable;
 
-#[allow(unused_imports, reason = "the supervisor keeps one")]
 pub(crate) use sampler::SampleObserver;

@@ -96,6 +96,14 @@ pub struct Rates {
     pub outward: f64,
 }
 
+impl Rates {
+    /// From two readings of a pair of byte counters, `span` apart. A counter that fell counts as still.
+    pub(crate) fn between(before: (u64, u64), now: (u64, u64), span: Duration) -> Rates {
+        let rate = |before: u64, now: u64| now.saturating_sub(before) as f64 / span.as_secs_f64();
+        Rates { inward: rate(before.0, now.0), outward: rate(before.1, now.1) }
+    }
+}
+
 /// What this process uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -180,7 +180,7 @@ fn innermost_tasks(records: &[Arc<Record>]) -> HashMap<usize, (Time, TaskId)> {
 }
 
 /// What the engine needs of a sample.
-pub(crate) fn host_reading(sample: &Sample) -> HostReading {
+fn host_reading(sample: &Sample) -> HostReading {
     HostReading {
         cpu_percent: sample.cpu.as_ref().map(|c| c.percent),
         cpu_busy: sample.cpu.as_ref().map(|c| c.busy),

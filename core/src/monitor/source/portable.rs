@@ -187,8 +187,5 @@ fn own_use(system: &mut System, with_files: bool) -> Result<(ProcessUse, Duratio
 }
 
 fn rates(before: Option<(Duration, &(u64, u64))>, now: (u64, u64)) -> Option<Rates> {
-    before.map(|(span, before)| Rates {
-        inward: now.0.saturating_sub(before.0) as f64 / span.as_secs_f64(),
-        outward: now.1.saturating_sub(before.1) as f64 / span.as_secs_f64(),
-    })
+    before.map(|(span, before)| Rates::between(*before, now, span))
 }

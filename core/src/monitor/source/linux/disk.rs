@@ -25,10 +25,7 @@ impl DiskFile {
     pub(super) fn read(&mut self, at: Time, buffer: &mut Vec<u8>) -> io::Result<Option<Rates>> {
         let totals = totals(self.file.read(buffer)?);
         let totals = totals.ok_or_else(|| text::malformed(self.file.path(), "a line is too short"))?;
-        Ok(self.baseline.step(at, &totals).map(|(span, before)| Rates {
-            inward: totals.0.saturating_sub(before.0) as f64 / span.as_secs_f64(),
-            outward: totals.1.saturating_sub(before.1) as f64 / span.as_secs_f64(),
-        }))
+        Ok(self.baseline.step(at, &totals).map(|(span, before)| Rates::between(*before, totals, span)))
     }
 }
 

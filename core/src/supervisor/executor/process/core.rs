@@ -28,8 +28,7 @@ pub(super) struct Core {
     pub(super) guardian_fd: Option<OwnedFd>,
     pub(super) group: Option<Group>,
     pub(super) interval: Duration,
-    pub(super) memory_limit: Option<u64>,
-    pub(super) process_limit: Option<u64>,
+    pub(super) limits: Limits,
     pub(super) flow: Arc<Flow>,
     pub(super) watcher: Weak<dyn TreeWatcher>,
     pub(super) known: Mutex<Known>,
@@ -60,8 +59,7 @@ pub(super) struct Parts {
     pub(super) guardian_fd: Option<OwnedFd>,
     pub(super) group: Option<Group>,
     pub(super) interval: Duration,
-    pub(super) memory_limit: Option<u64>,
-    pub(super) process_limit: Option<u64>,
+    pub(super) limits: Limits,
     pub(super) flow: Arc<Flow>,
     pub(super) watcher: Weak<dyn TreeWatcher>,
     /// The main process, so that a guardian that is killed at once leaves something to go by.
@@ -69,10 +67,6 @@ pub(super) struct Parts {
 }
 
 impl Core {
-    pub(super) fn limits(&self) -> Limits {
-        Limits { memory: self.memory_limit, processes: self.process_limit }
-    }
-
     pub(super) fn new(parts: Parts) -> Core {
         let known = Known { alive: parts.first.into_iter().collect(), ..Known::default() };
         Core {
@@ -83,8 +77,7 @@ impl Core {
             guardian_fd: parts.guardian_fd,
             group: parts.group,
             interval: parts.interval,
-            memory_limit: parts.memory_limit,
-            process_limit: parts.process_limit,
+            limits: parts.limits,
             flow: parts.flow,
             watcher: parts.watcher,
             known: Mutex::new(known),

@@ -17,6 +17,7 @@ use super::core::{Core, Parts};
 use super::group::Group;
 use super::image::{self, Image, above_streams};
 use super::launch::{Launch, launch};
+use super::look::Limits;
 use super::output::{Ends, Flow, Streams};
 use super::table::Table;
 use super::wire::{News, PACKET, Payload, step};
@@ -59,8 +60,7 @@ pub(super) fn spawn(
         guardian_fd: started.guardian_fd,
         group,
         interval,
-        memory_limit: command.memory_limit,
-        process_limit: command.process_limit,
+        limits: Limits { memory: command.memory_limit, processes: command.process_limit },
         flow: flow.clone(),
         watcher,
         first: Table::system().stat(started.main.pid).filter(|s| s.start_time == started.main.start_time),
