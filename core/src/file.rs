@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// A line is one `write(2)` in append mode: after a crash of this process every line is there whole or, if the
 /// disk was full, cut short and then ended by the next writer. It is not flushed to the disk, so a crash of
-/// the machine may lose the last seconds. Let one process rotate a file; others may append to it.
+/// the machine may lose the last seconds. Let one process rotate a file; others may append to it. A file that
+/// somebody renames or deletes is begun anew under its name.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     path: PathBuf,
@@ -46,6 +47,11 @@ impl LogFile {
     pub(crate) fn append(&mut self, line: &[u8]) -> io::Result<()> {
         if line.contains(&b'\n') {
             return Err(io::Error::new(ErrorKind::InvalidInput, "a line of a log holds no line feed"));
+        }
+        let present = self.file.metadata()?;
+        if is_elsewhere(&present, &self.path) {
+            self.file = open_to_append(&self.path)?;
+            self.torn = ends_torn(&self.path)?;
         }
         let size = self.file.metadata()?.len();
         let room = self.max_bytes.saturating_sub(size);
@@ -118,6 +124,22 @@ impl LogFile {
 
 fn open_to_append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Whether the open file no longer has the name `path`, because somebody renamed or deleted it.
+#[cfg(unix)]
+fn is_elsewhere(open: &fs::Metadata, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match fs::metadata(path) {
+        Ok(named) => (named.dev(), named.ino()) != (open.dev(), open.ino()),
+        Err(e) => e.kind() == ErrorKind::NotFound,
+    }
+}
+
+/// Elsewhere an open file keeps its name.
+#[cfg(not(unix))]
+fn is_elsewhere(_: &fs::Metadata, _: &Path) -> bool {
+    false
 }
 
 fn ends_torn(path: &Path) -> io::Result<bool> {
@@ -268,6 +290,22 @@ mod tests {
         log.append(b"three").unwrap();
         assert!(log.take_fault().is_none());
         assert_eq!(lines(&path), ["three"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_renamed_or_deleted_is_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = LogFile::open(&path, u64::MAX, 1).unwrap();
+        log.append(b"one").unwrap();
+        fs::rename(&path, dir.path().join("moved")).unwrap();
+        log.append(b"two").unwrap();
+        assert_eq!(lines(&path), ["two"]);
+        fs::remove_file(&path).unwrap();
+        log.append(b"three").unwrap();
+        assert_eq!(lines(&path), ["three"]);
+        assert_eq!(lines(&dir.path().join("moved")), ["one"]);
     }
 
     #[cfg(target_os = "linux")]

@@ -15,6 +15,7 @@
 
 pub mod clock;
 pub mod duration;
+pub(crate) mod errand;
 pub mod error;
 pub mod event;
 pub(crate) mod file;

@@ -108,6 +108,7 @@ pub(crate) fn watch<W: Watched>(name: &str, watched: Arc<W>) -> Result<std::thre
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
+            crate::errand::become_watcher();
             watched.alarm().attend();
             // A subscriber of the host's logs may panic below; the other tasks' deadlines still hold.
             let pass = || watched.pass(watched.now());

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::source::{Source, Verdicts};
 use crate::clock::Time;
+use crate::errand::InTurn;
 use crate::event::Bus;
+
+/// Log lines that may wait for a subscriber that blocks.
+const LOG_LINES: usize = 64;
 
 /// A source that does not answer at present.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,11 +74,18 @@ impl Failing {
 pub(super) struct Ledger {
     failing: Mutex<Failing>,
     bus: Bus,
+    /// The log's subscriber is host code, which must not hold up the sampling.
+    log: InTurn,
 }
 
 impl Ledger {
     pub(super) fn new(bus: Bus) -> Self {
-        Ledger { failing: Mutex::default(), bus }
+        Ledger { failing: Mutex::default(), bus, log: InTurn::default() }
+    }
+
+    /// Logs on a thread where a subscriber may block.
+    pub(super) fn log(&self, line: impl FnOnce() + Send + 'static) {
+        self.log.run_unless_full(LOG_LINES, Box::new(line));
     }
 
     pub(super) fn bus(&self) -> &Bus {
@@ -91,11 +102,20 @@ impl Ledger {
         for change in changes {
             let (source, recovered, reason) = match change {
                 Change::Failing(source, reason) => {
-                    tracing::warn!(source = source.name(), %reason, "a source of the monitor fails");
+                    let told = reason.clone();
+                    self.log(move || {
+                        tracing::warn!(
+                            source = source.name(),
+                            reason = told,
+                            "a source of the monitor fails"
+                        );
+                    });
                     (source, false, Some(reason))
                 }
                 Change::Recovered(source) => {
-                    tracing::info!(source = source.name(), "a source of the monitor answers again");
+                    self.log(move || {
+                        tracing::info!(source = source.name(), "a source of the monitor answers again");
+                    });
                     (source, true, None)
                 }
             };

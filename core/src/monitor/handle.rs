@@ -98,7 +98,10 @@ impl Monitor {
         let (sampler, wake, interval) = (self.0.sampler.clone(), self.0.wake.clone(), self.0.interval);
         let thread = std::thread::Builder::new()
             .name("hl-monitor".into())
-            .spawn(move || sample_until_stopped(&sampler, &wake, interval))
+            .spawn(move || {
+                crate::errand::become_watcher();
+                sample_until_stopped(&sampler, &wake, interval);
+            })
             .map_err(|e| Error::new(crate::ErrorKind::SpawnFailed, format!("the monitor's thread: {e}")))?;
         *self.0.thread.lock() = Some(thread);
         Ok(())

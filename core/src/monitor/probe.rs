@@ -1,7 +1,7 @@
 //! Measures how long a TCP connection takes, on a thread of its own.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -133,13 +133,64 @@ fn probe_until_stopped(plan: &Plan, state: &State, tell: impl Fn(io::Result<Dura
 /// The time of one connection. The lookup of the name is not in it.
 fn connect(plan: &Plan) -> io::Result<Duration> {
     let told = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", plan.address));
-    let address = plan.address.to_socket_addrs().map_err(told)?.next();
-    let address = address.ok_or_else(|| io::Error::other(format!("{}: no address", plan.address)))?;
-    let start = Instant::now();
-    match TcpStream::connect_timeout(&address, plan.timeout) {
-        Ok(_) => Ok(start.elapsed()),
-        // At least that long: a network that swallows everything must show as slow and not as unknown.
-        Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(plan.timeout),
-        Err(e) => Err(told(e)),
+    let addresses = plan.address.to_socket_addrs().map_err(told)?;
+    connect_any(addresses, plan.timeout).map_err(told)
+}
+
+/// The time of a connection to the first address that takes one: a name often has one for each version of IP, and a
+/// server listens on one of them.
+fn connect_any(addresses: impl Iterator<Item = SocketAddr>, timeout: Duration) -> io::Result<Duration> {
+    let mut answer = Err(io::Error::other("no address"));
+    for address in addresses {
+        let start = Instant::now();
+        answer = match TcpStream::connect_timeout(&address, timeout) {
+            Ok(_) => return Ok(start.elapsed()),
+            // At least that long: a network that swallows everything must show as slow and not as unknown.
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(timeout),
+            Err(_) if answer.is_ok() => answer,
+            Err(e) => Err(e),
+        };
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn of_several_addresses_the_one_that_answers_is_timed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = listener.local_addr().unwrap();
+        let unused = TcpListener::bind("127.0.0.2:0").unwrap();
+        let closed = unused.local_addr().unwrap();
+        drop(unused);
+        assert!(connect_any([closed, open].into_iter(), SECOND).unwrap() < SECOND);
+        let refused = connect_any([closed].into_iter(), SECOND).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(connect_any(std::iter::empty(), SECOND).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_that_swallows_everything_counts_with_the_whole_time_given_to_it() {
+        // A listener that accepts nobody: once its queue is full the kernel drops what comes.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // SAFETY: the socket is open; a second call only changes the length of its queue.
+        assert_eq!(unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&listener), 0) }, 0);
+        let address = listener.local_addr().unwrap();
+        let short = Duration::from_millis(100);
+        let mut held = Vec::new();
+        let full = std::iter::repeat_with(|| TcpStream::connect_timeout(&address, short)).take(16);
+        let errors: Vec<_> = full.filter_map(|tried| tried.map(|stream| held.push(stream)).err()).collect();
+        assert!(errors.iter().any(|e| e.kind() == io::ErrorKind::TimedOut), "{errors:?}");
+        let unused = TcpListener::bind("127.0.0.2:0").unwrap();
+        let closed = unused.local_addr().unwrap();
+        drop(unused);
+        assert_eq!(connect_any([address].into_iter(), short).unwrap(), short);
+        assert_eq!(connect_any([address, closed].into_iter(), short).unwrap(), short);
     }
 }

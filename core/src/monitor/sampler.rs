@@ -90,13 +90,15 @@ impl Sampler {
                 Ok(data) => {
                     bus.publish("monitor.sample", None, data);
                 }
-                Err(error) => tracing::warn!(%error, "a sample could not be written as JSON"),
+                Err(error) => {
+                    self.ledger.log(move || tracing::warn!(%error, "a sample could not be written as JSON"));
+                }
             }
         }
         let observers = self.observers.0.lock().clone();
         for observe in observers.iter() {
             if catch_unwind(AssertUnwindSafe(|| observe(&sample))).is_err() {
-                tracing::error!("an observer of samples panicked; sampling goes on");
+                self.ledger.log(|| tracing::error!("an observer of samples panicked; sampling goes on"));
             }
         }
         sample

@@ -1,22 +1,23 @@
 //! Puts a supervisor together.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::engine::{Engine, EngineSettings, Mode};
-use super::errand::Errands;
 use super::incident::IncidentLog;
 use super::inner::Inner;
 use super::profile::Profiles;
+use super::sampling::Usages;
 use super::session::Sessions;
 use super::supervisor::Supervisor;
 use super::table::Table;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Time};
+use crate::errand::{Errands, InTurn};
 use crate::error::Result;
 use crate::event::Bus;
 use crate::monitor::Monitor;
@@ -150,13 +151,14 @@ impl SupervisorBuilder {
             (None, Some(folder)) => Profiles::load_dir(folder)?,
             (None, None) => Profiles::new(),
         };
+        let log = InTurn::default();
         let inner = Arc::new(Inner {
             table: Table::new(),
             threaded,
             observing: self.engine.mode == Mode::Observe,
             clock: self.clock,
             alarm: Alarm::new(),
-            incidents: IncidentLog::open(self.incidents.as_deref(), bus.clone())?,
+            incidents: IncidentLog::open(self.incidents.as_deref(), bus.clone(), log.clone())?,
             bus,
             samples: monitor.samples(),
             profiles,
@@ -169,9 +171,12 @@ impl SupervisorBuilder {
             active: Mutex::default(),
             observer: OnceLock::new(),
             spike: Mutex::default(),
-            usage: Mutex::new(HashMap::new()),
+            usage: ArcSwap::from_pointee(Usages::new()),
             handlers: Errands::default(),
             stoppers: Errands::default(),
+            telling: InTurn::default(),
+            log,
+            retry: AtomicU64::new(Time::NEVER.as_nanos()),
             closing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });

@@ -1,24 +1,24 @@
 //! What all handles of one supervisor share.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::cause::Cause;
 use super::engine::{Action, Contribution, Engine, TaskId, TaskReading};
-use super::errand::Errands;
-use super::incident::IncidentLog;
+use super::incident::{Blamed, IncidentLog};
 use super::profile::Profiles;
 use super::record::Record;
-use super::sampling::Usage;
+use super::sampling::Usages;
 use super::session::Sessions;
 use super::state::Request;
 use super::table::Table;
 use super::watch::{Active, Begin};
 use crate::clock::{Clock, Time};
+use crate::errand::{Errands, InTurn, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Bus;
 use crate::monitor::{ProcessTable, SampleObserver, Samples};
@@ -48,16 +48,22 @@ pub(crate) struct Inner {
     pub(crate) inbox: Mutex<Vec<Begin>>,
     /// Cancellations in progress; only passes of the watch thread change it.
     pub(crate) active: Mutex<Vec<Active>>,
-    /// What the last looks saw, by task; only sampling changes it.
-    pub(crate) usage: Mutex<HashMap<TaskId, Usage>>,
+    /// What the last looks saw, by task; only sampling replaces it.
+    pub(crate) usage: ArcSwap<Usages>,
     /// Keeps the samples coming.
     pub(crate) observer: OnceLock<SampleObserver>,
     /// All processes as they were when a host limit was first broken, so that an incident can name the busiest.
-    pub(crate) spike: Mutex<Option<ProcessTable>>,
+    pub(crate) spike: Mutex<Option<Arc<ProcessTable>>>,
     /// Where `on_cancel` handlers run.
     pub(crate) handlers: Errands,
-    /// Where stoppers of the host run, and wakers of its futures.
+    /// Where stoppers of the host run, wakers of its futures, and drops of what it gave.
     pub(crate) stoppers: Errands,
+    /// Where incidents are completed, handed to their file and told on the bus, in their order.
+    pub(crate) telling: InTurn,
+    /// Where log lines are written: the log's subscriber is host code and may block.
+    pub(crate) log: InTurn,
+    /// When host code that had no thread is tried again.
+    pub(crate) retry: AtomicU64,
     pub(crate) closing: AtomicBool,
     pub(crate) closed: AtomicBool,
 }
@@ -117,6 +123,8 @@ impl Inner {
             return false;
         }
         record.notify();
+        // The names come after the request, which must not wait for them.
+        let blame = self.named(blame);
         self.inbox.lock().push(Begin { record: record.clone(), at: self.now(), blame });
         self.alarm.ring();
         true
@@ -128,6 +136,22 @@ impl Inner {
         let won = self.cancel(record, cause, Vec::new());
         self.alarm.ring();
         won
+    }
+
+    /// The ranking with the names of the tasks.
+    pub(crate) fn named(&self, blame: Vec<Contribution>) -> Vec<Blamed> {
+        if blame.is_empty() {
+            return Vec::new();
+        }
+        let mut records = Vec::new();
+        self.table.collect(&mut records);
+        let name = |id| records.iter().find(|r| r.id == id).map(|r| r.name.to_string()).unwrap_or_default();
+        blame.into_iter().map(|c| Blamed { name: name(c.task), contribution: c }).collect()
+    }
+
+    /// Runs what tells of an incident, off every thread that decides. A supervisor without threads runs it here.
+    pub(crate) fn telling(&self, work: Work) {
+        if self.threaded { self.telling.run(work) } else { work() }
     }
 
     /// Does what the engine decided.

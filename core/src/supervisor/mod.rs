@@ -4,7 +4,6 @@ mod builder;
 mod cause;
 mod command;
 pub mod engine;
-mod errand;
 mod executor;
 mod home;
 mod incident;

@@ -16,6 +16,7 @@ use super::profile::Profile;
 use super::state::{Finish, State};
 use super::table::Place;
 use crate::clock::Time;
+use crate::errand;
 
 /// What runs once after a cancelled task was verified.
 pub(crate) type Handler = Box<dyn FnOnce(Outcome) + Send>;
@@ -183,7 +184,14 @@ impl Record {
     #[cold]
     fn drop_handlers(&self) {
         let handlers = std::mem::take(&mut self.end.lock().handlers);
-        drop(handlers);
+        self.dispose(handlers);
+    }
+
+    /// Drops what belongs to the host, on a thread of its own where the calling thread must not run host code.
+    fn dispose(&self, value: impl Send + 'static) {
+        if errand::is_watcher() {
+            self.home.inner.stoppers.run(Box::new(move || drop(value)));
+        }
     }
 
     /// Publishes the outcome and hands out the handlers, which are there once.
@@ -227,5 +235,19 @@ impl Record {
             Finish::Already => {}
         }
         finish
+    }
+}
+
+/// The last holder may be a thread that watches.
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !errand::is_watcher() {
+            return;
+        }
+        let handlers = std::mem::take(&mut self.end.get_mut().handlers);
+        let executor = self.executor.take_host_value();
+        if executor.is_some() || !handlers.is_empty() {
+            self.dispose((executor, handlers));
+        }
     }
 }

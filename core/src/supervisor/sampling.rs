@@ -62,6 +62,9 @@ impl Usage {
     }
 }
 
+/// What the looks at all tasks have shown so far.
+pub(crate) type Usages = HashMap<TaskId, Usage>;
+
 impl Inner {
     /// Looks at every task and lets the engine decide. Runs after each sample of the monitor.
     pub(crate) fn observe(self: &Arc<Self>, sample: &Sample) {
@@ -70,11 +73,10 @@ impl Inner {
         }
         let mut records = Vec::new();
         self.table.collect(&mut records);
-        let now = sample.at;
-        self.measure(&records, now);
+        self.measure(&records);
         let readings: Vec<TaskReading> = records.iter().map(|r| self.reading(r)).collect();
         let mut engine = self.engine.lock();
-        let actions = engine.observe(now, &host_reading(sample), &readings);
+        let actions = engine.observe(sample.at, &host_reading(sample), &readings);
         let broken = engine.is_host_broken();
         drop(engine);
         self.note_spike(broken);
@@ -87,27 +89,29 @@ impl Inner {
         if !broken {
             *spike = None;
         } else if spike.is_none() {
-            *spike = ProcessTable::read().ok();
+            *spike = ProcessTable::read().ok().map(Arc::new);
         }
     }
 
-    /// The processes that used most since a host limit was first broken. Empty while none is.
+    /// The processes that used most since a host limit was first broken. Empty while none is. Reads the whole process
+    /// table, which takes long just when it is large.
     pub(crate) fn top_processes(&self) -> Vec<TopProcess> {
-        let spike = self.spike.lock();
-        match (&*spike, ProcessTable::read()) {
-            (Some(before), Ok(now)) => now.by_cpu(before, TOP),
+        let spike = self.spike.lock().clone();
+        match (spike, ProcessTable::read()) {
+            (Some(before), Ok(now)) => now.by_cpu(&before, TOP),
             _ => Vec::new(),
         }
     }
 
-    /// Reads the clocks of all given tasks, each thread once.
-    fn measure(&self, records: &[Arc<Record>], now: Time) {
+    /// Reads the clocks of all given tasks.
+    fn measure(&self, records: &[Arc<Record>]) {
         let innermost = innermost_tasks(records);
-        let mut usage = self.usage.lock();
-        let mut before = std::mem::take(&mut *usage);
-        usage.reserve(records.len());
+        let before = self.usage.load();
+        let mut usage = Usages::with_capacity(records.len());
         for record in records {
-            let mut one = before.remove(&record.id).unwrap_or_default();
+            // Clocks are read one after another, well after the sample: each has its own moment.
+            let now = self.now();
+            let mut one = before.get(&record.id).cloned().unwrap_or_default();
             match &record.executor {
                 Executor::Cooperative(_) | Executor::Thread(_) => {
                     // While an inner task runs on a thread, the outer one is not charged, and its mark moves on.
@@ -126,11 +130,17 @@ impl Inner {
             }
             usage.insert(record.id, one);
         }
+        self.usage.store(Arc::new(usage));
+    }
+
+    /// What the looks at one task have shown so far.
+    pub(crate) fn usage_of(&self, id: TaskId) -> Usage {
+        self.usage.load().get(&id).cloned().unwrap_or_default()
     }
 
     /// What is known of one task now.
     pub(crate) fn reading(&self, record: &Record) -> TaskReading {
-        let usage = self.usage.lock().get(&record.id).cloned().unwrap_or_default();
+        let usage = self.usage_of(record.id);
         let tree = record.executor.tree_use();
         TaskReading {
             id: record.id,

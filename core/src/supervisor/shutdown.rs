@@ -5,16 +5,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
-use super::errand::join_by;
 use super::executor::process;
 use super::incident::TaskSummary;
 use super::outcome::Outcome;
 use super::supervisor::Supervisor;
+use crate::errand::join_by;
 use crate::error::{Error, ErrorKind, Result};
 use crate::timer::Watched;
 
 /// Longer than any process lives.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl Supervisor {
     pub(super) fn watched_by(&self, thread: JoinHandle<()>) {
@@ -58,7 +58,7 @@ impl Supervisor {
         }
         inner.alarm.ring();
         // What was not written is told at the end: the rest of the shutdown does not depend on it.
-        let written = inner.incidents.flush(until.saturating_duration_since(Instant::now()));
+        let written = inner.flush(until);
         // Handlers are started by this thread, so they are all known once it has left.
         let watch = self.0.watch.lock().take();
         if let Some(Err(thread)) = watch.map(|thread| join_by(thread, until)) {
@@ -73,6 +73,8 @@ impl Supervisor {
         if records.is_empty() {
             // What a stopper stops is gone, so it has nothing left to do; were it slow to leave, nothing is lost.
             inner.stoppers.wait(until);
+            inner.telling.wait(until);
+            inner.log.wait(until);
             process::leave(until);
         }
         written?;

@@ -23,6 +23,7 @@ use super::incident::{Incident, Report, TaskSummary};
 use super::inner::Inner;
 use super::profile::{Profile, Profiles};
 use super::session::Session;
+use super::shutdown::FOREVER;
 use super::stopper::Stopper;
 use super::task::{CustomTask, Task, Token};
 use crate::error::{Error, ErrorKind, Result};
@@ -357,7 +358,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits until all incidents so far are in their file.
+    /// Waits until all incidents so far are complete, told on the bus, and in their file if there is one.
     ///
     /// # Errors
     /// [`Io`](ErrorKind::Io) if the file cannot be written, [`TimedOut`](ErrorKind::TimedOut) after `limit`.
@@ -365,7 +366,8 @@ impl Supervisor {
     /// # Blocking
     /// For at most `limit`.
     pub fn flush(&self, limit: Duration) -> Result<()> {
-        self.inner().incidents.flush(limit)
+        let begun = std::time::Instant::now();
+        self.inner().flush(begun.checked_add(limit).unwrap_or(begun + FOREVER))
     }
 }
 

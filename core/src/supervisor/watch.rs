@@ -1,7 +1,8 @@
 //! The driver of deadlines and of stopping: a thin loop around the table, the engine and the ladders.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use super::cause::Cause;
 use super::engine::{Breach, Contribution, NotCancelled, TaskId};
@@ -12,6 +13,9 @@ use super::limit::Limit;
 use super::outcome::Outcome;
 use super::record::Record;
 use crate::clock::Time;
+use crate::errand;
+use crate::error::{Error, ErrorKind, Result};
+use crate::monitor::TopProcess;
 use crate::timer::{Alarm, Watched};
 
 /// Samples kept in an incident before the decision.
@@ -19,11 +23,17 @@ const SAMPLES_BEFORE: usize = 12;
 /// Samples kept after it.
 const SAMPLES_AFTER: usize = 12;
 
+/// Log lines that may wait for a subscriber that blocks; later ones are given up.
+const LOG_LINES: usize = 1024;
+
+/// The busiest processes, once they were read.
+type Top = Arc<OnceLock<Vec<TopProcess>>>;
+
 /// A cancellation that was asked for.
 pub(crate) struct Begin {
     pub(crate) record: Arc<Record>,
     pub(crate) at: Time,
-    pub(crate) blame: Vec<Contribution>,
+    pub(crate) blame: Vec<Blamed>,
 }
 
 /// A cancellation in progress.
@@ -36,6 +46,7 @@ pub(crate) struct Active {
     look: Time,
     lingering: bool,
     incident: Incident,
+    top: Top,
 }
 
 impl Watched for Inner {
@@ -50,7 +61,8 @@ impl Watched for Inner {
     fn due(&self) -> Time {
         let active = self.active.lock().iter().map(|a| a.look).min().unwrap_or(Time::NEVER);
         let inbox = if self.inbox.lock().is_empty() { Time::NEVER } else { Time::ZERO };
-        self.table.earliest().min(active).min(inbox)
+        let retry = Time::from_nanos(self.retry.load(Ordering::Relaxed));
+        self.table.earliest().min(active).min(inbox).min(retry)
     }
 
     fn pass(self: &Arc<Self>, now: Time) -> bool {
@@ -85,13 +97,24 @@ impl Inner {
         let mut active = std::mem::take(&mut *self.active.lock());
         active.extend(begun.into_iter().map(|begin| self.begin(begin)));
         active.retain_mut(|one| self.step(one, now));
+        self.retry_host_code(now);
         let busy = active.iter().any(|a| !a.lingering);
-        *self.active.lock() = active;
         let over = self.closing.load(Ordering::Acquire) && !busy && self.inbox.lock().is_empty();
         if over {
             self.closed.store(true, Ordering::SeqCst);
+            // Whoever left before it could see that settles nothing itself: its end is looked for once more.
+            active.retain_mut(|one| self.step(one, now));
         }
+        *self.active.lock() = active;
         !over
+    }
+
+    /// Host code that found no thread gets another chance, here and a little later.
+    fn retry_host_code(&self, now: Time) {
+        let (handlers, stoppers) = (self.handlers.retry(), self.stoppers.retry());
+        let (telling, log) = (self.telling.retry(), self.log.retry());
+        let again = if handlers || stoppers || telling || log { now + errand::RETRY } else { Time::NEVER };
+        self.retry.store(again.as_nanos(), Ordering::Relaxed);
     }
 
     /// Cancels every running task that was not cancelled yet; returns how many.
@@ -113,9 +136,10 @@ impl Inner {
                 inner.alarm.ring();
             }
         };
-        record.executor.request(|work| self.stoppers.run(work), changed);
-        // After the request: the draft reads the process table, which takes long just when it is large.
+        // Before the request: the processes that the record is to name may be gone right after it.
         let incident = self.draft(Some(&record), cause, at, blame);
+        record.executor.request(|work| self.stoppers.run(work), changed);
+        let top = self.read_top(&incident.cause);
         Active {
             ladder: Ladder::new(at, grace, self.verify),
             asked: at,
@@ -123,6 +147,7 @@ impl Inner {
             look: at,
             lingering: false,
             incident,
+            top,
             record,
         }
     }
@@ -168,7 +193,7 @@ impl Inner {
         let incident = &mut one.incident;
         incident.outcome = Some(outcome);
         incident.unproved = record.executor.is_unproved();
-        incident.forced_after_ms = one.forced.map(ms);
+        incident.forced_after_ms = one.forced.filter(|_| record.executor.was_forced()).map(ms);
         incident.verified_after_ms = Some(ms(now));
         incident.alive = if outcome == Outcome::StillRunning { record.executor.pids() } else { Vec::new() };
         if !one.lingering {
@@ -176,9 +201,9 @@ impl Inner {
             let after = after.iter().filter(|s| s.at > one.asked);
             incident.samples.extend(after.map(|s| SamplePoint::of(s, one.asked)));
         }
-        one.lingering = outcome == Outcome::StillRunning;
-        let incident = self.incidents.add(one.incident.clone());
-        self.tell(&incident);
+        let lingered = std::mem::replace(&mut one.lingering, outcome == Outcome::StillRunning);
+        let incident = self.incidents.keep(one.incident.clone(), lingered);
+        self.tell(incident, one.top.clone());
         let handlers = record.settle(outcome);
         if !handlers.is_empty() {
             self.handlers.run(Box::new(move || {
@@ -200,41 +225,64 @@ impl Inner {
         reason: NotCancelled,
     ) {
         let record = task.and_then(|id| self.table.get(id));
-        let mut incident = self.draft(record.as_deref(), Cause::Breach(breach), self.clock.now(), blame);
+        let cause = Cause::Breach(breach);
+        let mut incident = self.draft(record.as_deref(), cause, self.clock.now(), self.named(blame));
         incident.action = ActionTaken::Record;
         incident.reason = Some(reason);
         if reason == NotCancelled::Advisory {
             incident.outcome = Some(Outcome::Unenforceable);
         }
-        let incident = self.incidents.add(incident);
-        self.tell(&incident);
+        let top = self.read_top(&incident.cause);
+        let incident = self.incidents.keep(incident, false);
+        self.tell(incident, top);
     }
 
-    fn tell(&self, incident: &Incident) {
-        let (topic, log) = match incident.action {
-            ActionTaken::Cancel => ("task.cancelled", incident.summary()),
-            ActionTaken::Record => ("task.breach", incident.summary()),
-        };
-        tracing::warn!(topic, incident = %incident.id, "{log}");
-        if self.bus.wants(topic) {
-            let subject = incident.task.as_ref().map(|t| t.id.to_string());
-            match serde_json::to_value(incident) {
-                Ok(data) => {
-                    self.bus.publish(topic, subject, data);
-                }
-                Err(e) => tracing::error!(error = %e, "an incident could not be put into JSON"),
-            }
+    /// Has the busiest processes read in the background, for a host limit.
+    fn read_top(self: &Arc<Self>, cause: &Cause) -> Top {
+        let top = Top::default();
+        if matches!(cause, Cause::Breach(b) if b.limit.is_host()) {
+            let (inner, into) = (self.clone(), top.clone());
+            self.telling(Box::new(move || drop(into.set(inner.top_processes()))));
         }
+        top
     }
 
-    fn draft(&self, record: Option<&Record>, cause: Cause, at: Time, blame: Vec<Contribution>) -> Incident {
-        let named = |c: Contribution| Blamed {
-            name: self.table.get(c.task).map(|r| r.name.to_string()).unwrap_or_default(),
-            contribution: c,
-        };
+    /// Completes an incident, hands it to its file and tells of it on the bus and in the log, in the background.
+    fn tell(self: &Arc<Self>, mut incident: Arc<Incident>, top: Top) {
+        let inner = self.clone();
+        self.telling(Box::new(move || {
+            if let Some(top) = top.get() {
+                inner.incidents.add_top(&incident.id, top);
+                Arc::make_mut(&mut incident).top.clone_from(top);
+            }
+            inner.incidents.write(&incident);
+            let topic = match incident.action {
+                ActionTaken::Cancel => "task.cancelled",
+                ActionTaken::Record => "task.breach",
+            };
+            if inner.bus.wants(topic) {
+                let subject = incident.task.as_ref().map(|t| t.id.to_string());
+                // Numbers and texts: JSON can hold them.
+                if let Ok(data) = serde_json::to_value(&*incident) {
+                    inner.bus.publish(topic, subject, data);
+                }
+            }
+            let line = move || tracing::warn!(topic, incident = %incident.id, "{}", incident.summary());
+            inner.log.run_unless_full(LOG_LINES, Box::new(line));
+        }));
+    }
+
+    /// Waits until every incident so far was told and written.
+    pub(crate) fn flush(&self, until: Instant) -> Result<()> {
+        if !self.telling.flush(until) {
+            let late = "an incident was not told and written in the time given";
+            return Err(Error::new(ErrorKind::TimedOut, late));
+        }
+        self.incidents.flush(until)
+    }
+
+    fn draft(&self, record: Option<&Record>, cause: Cause, at: Time, blame: Vec<Blamed>) -> Incident {
         let before = self.samples.recent(SAMPLES_BEFORE);
-        let host = matches!(&cause, Cause::Breach(b) if b.limit.is_host());
-        let top = if host { self.top_processes() } else { Vec::new() };
         Incident {
             schema: SCHEMA,
             id: crate::id::unique(),
@@ -244,9 +292,9 @@ impl Inner {
             cause,
             action: ActionTaken::Cancel,
             reason: None,
-            blame: blame.into_iter().map(named).collect(),
+            blame,
             samples: before.iter().map(|s| SamplePoint::of(s, at)).collect(),
-            top,
+            top: Vec::new(),
             outcome: None,
             forced_after_ms: None,
             verified_after_ms: None,
@@ -257,7 +305,7 @@ impl Inner {
 
     /// A task as listings show it.
     pub(crate) fn summary(&self, record: &Record, now: Time) -> TaskSummary {
-        let usage = self.usage.lock().get(&record.id).cloned().unwrap_or_default();
+        let usage = self.usage_of(record.id);
         let tree = record.executor.tree_use();
         TaskSummary {
             id: record.id,
@@ -271,7 +319,7 @@ impl Inner {
             cpu_s: usage.total.map(|t| t.as_secs_f64()),
             memory_bytes: tree.as_ref().and_then(|t| t.memory_bytes),
             output_bytes: tree.as_ref().and_then(|t| t.output_bytes),
-            pids: record.executor.pids(),
+            pids: record.executor.seen_pids(),
             command: record.executor.command(),
             env: record.executor.env(),
             outcome: record.outcome(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Every module that the core may have, with its floor. This is the only place where they are written down.
 const FLOORS: &[(u8, &[&str])] = &[
-    (0, &["error", "clock", "id", "duration", "backoff", "file", "secret", "timer", "runtime"]),
+    (0, &["error", "clock", "id", "duration", "backoff", "file", "secret", "errand", "timer", "runtime"]),
     (1, &["redis"]),
     (2, &["event", "limit", "validate"]),
     (3, &["cache", "state", "monitor", "token", "config"]),
@@ -19,8 +19,9 @@ const FLOORS: &[(u8, &[&str])] = &[
     (7, &["control", "host"]),
 ];
 
-/// The ground under floor 0: the rest of that floor fails with `error` and takes its time from `clock`.
-const GROUND: &[&str] = &["error", "clock"];
+/// The ground under floor 0: the rest of that floor fails with `error`, takes its time from `clock` and leaves host code
+/// to `errand`.
+const GROUND: &[&str] = &["error", "clock", "errand"];
 
 fn height(module: &str) -> Option<u8> {
     if GROUND.contains(&module) {

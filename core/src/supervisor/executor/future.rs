@@ -48,10 +48,21 @@ impl FutureState {
 
     /// Has the future polled soon. Runs code of the host's runtime.
     pub(crate) fn wake(&self) {
-        let waker = self.waker.lock().clone();
+        // Taken and not cloned: cloning runs the runtime's code, which must not happen under the lock. The poll that
+        // follows stores a waker again.
+        let waker = self.waker.lock().take();
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Keeps the waker of the poll that runs now.
+    fn keep_waker(&self, new: &Waker) {
+        let kept = self.waker.lock().take();
+        // Compared, cloned and dropped without the lock: all three run code of the host's runtime.
+        let kept = kept.filter(|old| old.will_wake(new)).unwrap_or_else(|| new.clone());
+        let replaced = self.waker.lock().replace(kept);
+        drop(replaced);
     }
 }
 
@@ -89,12 +100,7 @@ impl<F: Future> Future for Supervised<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        {
-            let mut waker = this.state.waker.lock();
-            if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-                *waker = Some(cx.waker().clone());
-            }
-        }
+        this.state.keep_waker(cx.waker());
         // After the waker is stored: a force that comes now either is seen here or wakes us again.
         if this.state.forced.load(Ordering::Acquire) {
             this.inner = None;

@@ -111,11 +111,26 @@ impl Executor {
     }
 
     /// The processes of its tree at the last look.
+    pub(crate) fn seen_pids(&self) -> Vec<u32> {
+        match self {
+            Executor::Process(work) => work.tree.seen_pids(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The processes of its tree now. Reads the process table.
     pub(crate) fn pids(&self) -> Vec<u32> {
         match self {
             Executor::Process(work) => work.tree.pids().iter().map(|p| p.id.pid).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// Takes out what holds something of the host's own, so that it is dropped where the caller chooses.
+    pub(crate) fn take_host_value(&mut self) -> Option<Executor> {
+        let holds = matches!(self, Executor::Future(_) | Executor::Custom(_));
+        // What stays is a thread that never began.
+        holds.then(|| std::mem::replace(self, Executor::Thread(Arc::default())))
     }
 
     /// Its command with secrets masked.

@@ -61,6 +61,13 @@ impl<T> ThreadTask<T> {
     }
 }
 
+impl<T> std::ops::Deref for ThreadTask<T> {
+    type Target = Token;
+    fn deref(&self) -> &Token {
+        &self.token
+    }
+}
+
 /// A thread that the host starts by its own means, as a supervised task. The task ends when this is dropped.
 ///
 /// As with any thread it can be asked to leave and not be forced.
@@ -84,6 +91,13 @@ impl HostThread {
     /// Says that the calling thread is the one. Its processor time is unknown until then; only the first call counts.
     pub fn began(&self) {
         self.state.began();
+    }
+}
+
+impl std::ops::Deref for HostThread {
+    type Target = Token;
+    fn deref(&self) -> &Token {
+        &self.token
     }
 }
 

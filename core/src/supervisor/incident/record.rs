@@ -51,6 +51,7 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<SamplePoint>,
     /// The busiest processes of the machine since the limit was first broken, supervised or not; for host limits.
+    /// They are read in the background: an incident fresh from memory may not have them yet, one from the file does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<TopProcess>,
     /// What came of it. None for a record that cancelled nobody.
@@ -192,7 +193,7 @@ impl Incident {
     pub fn read_file(path: impl AsRef<Path>) -> Result<Vec<Incident>> {
         let mut incidents: Vec<Incident> = Vec::new();
         let mut places = HashMap::new();
-        for part in LogFile::parts(path.as_ref(), super::log::KEPT) {
+        for part in LogFile::parts(path.as_ref(), super::writer::KEPT) {
             let text = std::fs::read(&part)
                 .map_err(|e| Error::io(format_args!("reading the incident file {}", part.display()), e))?;
             for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {

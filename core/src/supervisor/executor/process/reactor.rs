@@ -59,7 +59,10 @@ pub(super) fn follow(core: Arc<Core>) -> Result<()> {
     }
     let run = {
         let dismissed = queue.dismissed;
-        move || reactor.run(dismissed)
+        move || {
+            crate::errand::become_watcher();
+            reactor.run(dismissed);
+        }
     };
     let signals = AllBlocked::new();
     let started = std::thread::Builder::new().name("hl-process".into()).spawn(run);

@@ -48,6 +48,14 @@ impl Tree {
         seen
     }
 
+    /// The ids of the processes that could run at the last look.
+    pub(crate) fn seen_pids(&self) -> Vec<u32> {
+        if !self.core.is_ours() || self.core.is_gone() {
+            return Vec::new();
+        }
+        self.core.known.lock().alive.iter().map(|s| s.pid).collect()
+    }
+
     /// The processes that can run now; empty once the tree is gone.
     pub(crate) fn pids(&self) -> Vec<Leftover> {
         if !self.core.is_ours() || self.core.is_gone() {

@@ -31,6 +31,10 @@ impl Tree {
         match *self {}
     }
 
+    pub(crate) fn seen_pids(&self) -> Vec<u32> {
+        match *self {}
+    }
+
     pub(crate) fn pids(&self) -> Vec<Leftover> {
         match *self {}
     }
