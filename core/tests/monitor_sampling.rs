@@ -121,7 +121,7 @@ fn samples_and_what_fails_and_recovers_are_told_on_the_bus_once() {
 fn garbage_in_every_file_is_survived() {
     for garbage in ["", "\0\0\0", "some avg10=NaN", "cpu0 99999999999999999999999 1 1 1", "a: b c d"] {
         let fixture = Fixture::new(1);
-        let files = ["stat", "meminfo", "loadavg", "diskstats", "net/dev", "self/stat", "pressure/io"];
+        let files = ["stat", "meminfo", "loadavg", "diskstats", "net/dev", "self/statm", "pressure/io"];
         for file in files.into_iter().chain(["self/cgroup", "self/mountinfo"]) {
             fixture.proc(file, garbage);
         }

@@ -34,7 +34,10 @@ impl Fixture {
             "net/dev",
             "  lo: 9 0 0 0 0 0 0 0 9 0 0 0 0 0 0 0\neth0: 1000 0 0 0 0 0 0 0 500 0 0 0 0 0 0 0\n",
         );
-        fixture.proc("self/stat", "7 (x) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 3 18 19 20 256 22\n");
+        fixture.proc("self/statm", "9000 256 100 5 0 123 0\n");
+        for thread in 7..10 {
+            fixture.proc(&format!("self/task/{thread}/comm"), "x\n");
+        }
         for fd in 0..5 {
             fixture.proc(&format!("self/fd/{fd}"), "");
         }

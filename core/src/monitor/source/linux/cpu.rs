@@ -79,7 +79,7 @@ impl CpuFiles {
             self.baseline.clear();
             self.busy_before = None;
         }
-        parse(self.stat.read(buffer)?, &mut self.now.cores)
+        parse(self.stat.read_piece(buffer)?, &mut self.now.cores)
             .ok_or_else(|| text::malformed(self.stat.path(), "no line \"cpu0\" with its counters"))?;
         self.now.machine = sum(&self.now.cores, |core| container.may_use(core));
         let cores = (0..self.now.cores.len()).filter(|core| container.may_use(*core)).count().max(1) as f64;

@@ -14,7 +14,7 @@ impl LoadFile {
     }
 
     pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<[f64; 3]> {
-        let mut averages = text::words(self.0.read(buffer)?).map_while(text::decimal);
+        let mut averages = text::words(self.0.read_piece(buffer)?).map_while(text::decimal);
         match (averages.next(), averages.next(), averages.next()) {
             (Some(one), Some(five), Some(fifteen)) => Ok([one, five, fifteen]),
             _ => Err(text::malformed(self.0.path(), "three averages were expected")),

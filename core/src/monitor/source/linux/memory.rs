@@ -18,7 +18,7 @@ impl MemoryFiles {
     }
 
     pub(super) fn read(&mut self, container: &mut Container, buffer: &mut Vec<u8>) -> io::Result<Memory> {
-        let machine = machine(self.meminfo.read(buffer)?)
+        let machine = machine(self.meminfo.read_piece(buffer)?)
             .ok_or_else(|| text::malformed(self.meminfo.path(), "no line \"MemTotal:\""))?;
         Ok(container.memory(machine.limit_bytes, buffer)?.unwrap_or(machine))
     }

@@ -12,9 +12,12 @@ use crate::monitor::ProcessUse;
 
 #[derive(Debug)]
 pub(super) struct ProcessFiles {
-    stat: Kept,
+    /// Far cheaper to read than `stat`, which also tells the threads.
+    statm: Kept,
+    thread_folder: PathBuf,
     fd_folder: PathBuf,
-    kept_folder: Option<(File, bool)>,
+    kept_thread_folder: Option<File>,
+    kept_fd_folder: Option<(File, bool)>,
     baseline: Baseline<Duration>,
     page_size: u64,
 }
@@ -22,9 +25,11 @@ pub(super) struct ProcessFiles {
 impl ProcessFiles {
     pub(super) fn new(proc_root: &Path) -> Self {
         ProcessFiles {
-            stat: Kept::new(proc_root.join("self/stat")),
+            statm: Kept::new(proc_root.join("self/statm")),
+            thread_folder: proc_root.join("self/task"),
             fd_folder: proc_root.join("self/fd"),
-            kept_folder: None,
+            kept_thread_folder: None,
+            kept_fd_folder: None,
             baseline: Baseline::default(),
             page_size: system(libc::_SC_PAGESIZE, 4096),
         }
@@ -33,20 +38,37 @@ impl ProcessFiles {
     pub(super) fn read(&mut self, at: Time, buffer: &mut Vec<u8>) -> io::Result<Option<ProcessUse>> {
         // The clock counts nanoseconds where the file counts steps of 10 ms.
         let cpu = cpu_time();
-        let (threads, pages) = threads_and_pages(self.stat.read(buffer)?)
-            .ok_or_else(|| text::malformed(self.stat.path(), "24 fields were expected"))?;
+        let pages = resident_pages(self.statm.read_piece(buffer)?)
+            .ok_or_else(|| text::malformed(self.statm.path(), "two numbers were expected"))?;
+        let threads = self.threads()?;
         Ok(self.baseline.step(at, &cpu).map(|(span, before)| ProcessUse {
             cpu_percent: cpu.saturating_sub(*before).as_secs_f64() / span.as_secs_f64() * 100.0,
             memory_bytes: pages.saturating_mul(self.page_size),
-            threads: u32::try_from(threads).unwrap_or(u32::MAX),
+            threads,
             open_files: None,
         }))
+    }
+
+    /// Threads. Each is a folder, so the number of links to the folder that holds them tells how many there are.
+    fn threads(&mut self) -> io::Result<u32> {
+        let named = |e| text::name(&self.thread_folder, e);
+        let folder = match &mut self.kept_thread_folder {
+            Some(kept) => kept,
+            none => none.insert(File::open(&self.thread_folder).map_err(named)?),
+        };
+        let links = rustix::fs::fstat(&*folder).map_err(|e| named(e.into()))?.st_nlink;
+        let threads = match (links as u64).saturating_sub(2) {
+            // Some systems that imitate Linux do not count links.
+            0 => std::fs::read_dir(&self.thread_folder).map_err(named)?.count() as u64,
+            threads => threads,
+        };
+        Ok(u32::try_from(threads).unwrap_or(u32::MAX))
     }
 
     /// Open files. Since Linux 6.2 the folder's size is their number; before, its entries are counted.
     pub(super) fn open_files(&mut self) -> io::Result<u32> {
         let named = |e| text::name(&self.fd_folder, e);
-        let (folder, is_proc) = match &mut self.kept_folder {
+        let (folder, is_proc) = match &mut self.kept_fd_folder {
             Some(kept) => kept,
             none => {
                 let folder = File::open(&self.fd_folder).map_err(named)?;
@@ -77,13 +99,9 @@ fn cpu_time() -> Duration {
     Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
 }
 
-/// Fields 20 and 24. The second field is the program's name in brackets and may hold blanks and brackets.
-fn threads_and_pages(stat: &[u8]) -> Option<(u64, u64)> {
-    let after_name = stat.iter().rposition(|b| *b == b')')? + 1;
-    let mut fields = text::words(&stat[after_name..]).skip(17);
-    let threads = text::number(fields.next()?)?;
-    let pages = text::number(fields.nth(3)?)?;
-    Some((threads, pages))
+/// The second number.
+fn resident_pages(statm: &[u8]) -> Option<u64> {
+    text::number(text::words(statm).nth(1)?)
 }
 
 #[cfg(test)]
@@ -91,11 +109,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_named_to_confuse_is_read_right() {
-        let stat =
-            b"6454 (a) 1 (b) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 7 18 19 20 380 18446744073709551615";
-        assert_eq!(threads_and_pages(stat), Some((7, 380)));
-        assert_eq!(threads_and_pages(b"6454 (cat) R 1 2"), None);
+    fn the_resident_pages_are_the_second_number() {
+        assert_eq!(resident_pages(b"765 422 394 5 0 123 0\n"), Some(422));
+        assert_eq!(resident_pages(b"765"), None);
+        assert_eq!(resident_pages(b"765 -1"), None);
+    }
+
+    #[test]
+    fn a_started_thread_is_counted() {
+        let mut files = ProcessFiles::new(Path::new("/proc"));
+        let before = files.threads().unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+        let wait = || {
+            let held = held.clone();
+            std::thread::spawn(move || held.lock().unwrap().recv().is_ok())
+        };
+        let threads: Vec<_> = (0..50).map(|_| wait()).collect();
+        let after = files.threads().unwrap();
+        drop(release);
+        threads.into_iter().for_each(|t| assert!(!t.join().unwrap()));
+        // Other tests of this program start and end threads at the same time.
+        assert!(after >= before + 25, "{before} then {after}");
     }
 
     #[test]

@@ -23,11 +23,28 @@ impl Kept {
 
     /// The whole file, in `buffer`.
     pub(super) fn read<'b>(&mut self, buffer: &'b mut Vec<u8>) -> io::Result<&'b [u8]> {
+        self.read_by(buffer, read_whole)
+    }
+
+    /// As [`read`](Kept::read), for a file that the kernel hands out in one piece, such as `/proc/stat`: the call that
+    /// would only meet its end is saved.
+    pub(super) fn read_piece<'b>(&mut self, buffer: &'b mut Vec<u8>) -> io::Result<&'b [u8]> {
+        self.read_by(buffer, |file, buffer| match file.read_at(buffer, 0) {
+            Ok(len) if len < buffer.len() => Ok(len),
+            _ => read_whole(file, buffer),
+        })
+    }
+
+    fn read_by<'b>(
+        &mut self,
+        buffer: &'b mut Vec<u8>,
+        read: impl Fn(&File, &mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<&'b [u8]> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(File::open(&self.path).map_err(|e| name(&self.path, e))?),
         };
-        match read_whole(file, buffer) {
+        match read(file, buffer) {
             Ok(len) => Ok(&buffer[..len]),
             Err(e) => {
                 self.file = None;
