@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(target_os = "linux")]
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
 use haltline::monitor::Monitor;
-use haltline::supervisor::{Cause, Incident, Limit, Outcome, Output, Profile, Supervisor};
+use haltline::supervisor::{Cause, Incident, Input, Limit, Outcome, Output, Profile, Supervisor};
 
 const S: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -260,4 +263,36 @@ fn a_shutdown_waits_until_every_tree_is_gone() {
     assert!(supervisor.shutdown(30 * S).unwrap().is_empty());
     assert!(tasks.iter().all(|t| !is_alive(t.pid())));
     assert_eq!(supervisor.status().active, 0);
+}
+
+#[test]
+fn streams_may_be_files_and_standard_error_may_follow_standard_output() {
+    let supervisor = supervisor();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both");
+    std::fs::write(folder.path().join("in"), "fed\n").unwrap();
+    let counted = Profile::builder("counted").task_max_output_mib(1.0).build().unwrap();
+    for profile in [quick("free").build().unwrap(), counted] {
+        let file = Arc::new(File::create(&path).unwrap());
+        let input = Arc::new(File::open(folder.path().join("in")).unwrap());
+        let task = supervisor
+            .command("sh")
+            .args(["-c", "echo first; echo second >&2; cat"])
+            .stdin(Input::File(input))
+            .stdout(Output::File(file.clone()))
+            .stderr(Output::Stdout)
+            .spawn(&profile)
+            .unwrap();
+        let done = task.wait_timeout(20 * S).unwrap();
+        assert!(done.exit.success() && done.stdout.is_empty());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\nsecond\nfed\n");
+        // The host's own descriptor is still its own.
+        (&*file).write_all(b"after\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\nsecond\nfed\nafter\n");
+    }
+    let both = supervisor.command("sh").args(["-c", "echo a; echo b >&2; echo c"]).stderr(Output::Stdout);
+    let done = both.output("craft").unwrap();
+    assert_eq!((&*done.stdout, &*done.stderr), (&b"a\nb\nc\n"[..], &b""[..]));
+    let circle = supervisor.command("true").stdout(Output::Stdout).spawn("craft");
+    assert_eq!(circle.err().map(|e| e.kind()), Some(ErrorKind::InvalidArgument));
 }

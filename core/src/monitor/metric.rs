@@ -1,8 +1,10 @@
 //! The numbers of a sample by name, so that a window of samples can be summed up.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::Sample;
+use crate::error::{Error, ErrorKind};
 
 /// One number of a [`Sample`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -138,6 +140,27 @@ impl Metric {
             Metric::ResponseMs => sample.signals.response_ms,
             Metric::Gauge(name) => sample.signals.gauges.get(name).copied(),
         }
+    }
+}
+
+/// By its [name](Metric::name).
+///
+/// # Example
+/// ```
+/// use haltline::monitor::Metric;
+///
+/// assert_eq!("fps".parse::<Metric>()?, Metric::Fps);
+/// assert!("cpu".parse::<Metric>().unwrap_err().to_string().contains("cpu_percent"));
+/// # Ok::<(), haltline::Error>(())
+/// ```
+impl FromStr for Metric {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Metric, Error> {
+        Metric::from_name(name).ok_or_else(|| {
+            let known = Metric::FIXED.map(|m| m.name().into_owned()).join(", ");
+            let what = format!("no metric is named {name:?}; known are {known}, and gauge.NAME");
+            Error::new(ErrorKind::InvalidArgument, what)
+        })
     }
 }
 

@@ -136,7 +136,8 @@ impl Command {
     /// # Errors
     /// [`CommandNotFound`](ErrorKind::CommandNotFound),
     /// [`CommandNotExecutable`](ErrorKind::CommandNotExecutable), [`SpawnFailed`](ErrorKind::SpawnFailed),
-    /// [`UnknownProfile`](ErrorKind::UnknownProfile), [`ShutDown`](ErrorKind::ShutDown), and
+    /// [`UnknownProfile`](ErrorKind::UnknownProfile), [`ShutDown`](ErrorKind::ShutDown),
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for [`Output::Stdout`] as standard output, and
     /// [`Unsupported`](ErrorKind::Unsupported) on systems other than Linux.
     ///
     /// # Blocking
@@ -148,6 +149,10 @@ impl Command {
 
     fn spawn_under(mut self, profile: &Profile) -> Result<ProcessTask> {
         profile.accepts(ExecutorKind::Process)?;
+        if matches!(self.spec.stdout, Output::Stdout) {
+            let what = "standard output cannot go to standard output: Output::Stdout is for standard error";
+            return Err(Error::new(ErrorKind::InvalidArgument, what));
+        }
         let inner = self.supervisor.inner();
         inner.open()?;
         self.spec.grace = profile.grace();

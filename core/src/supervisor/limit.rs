@@ -1,8 +1,11 @@
 //! The names of all limits, and which of them which executor takes.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
 
 /// A bound on one metric. Its [name](Limit::name) is its key in a profile file.
 ///
@@ -143,6 +146,15 @@ pub enum ExecutorKind {
 }
 
 impl ExecutorKind {
+    /// Every executor.
+    pub const ALL: [ExecutorKind; 5] = [
+        ExecutorKind::Cooperative,
+        ExecutorKind::Future,
+        ExecutorKind::Thread,
+        ExecutorKind::Process,
+        ExecutorKind::Custom,
+    ];
+
     /// The name as records spell it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -163,6 +175,18 @@ impl ExecutorKind {
             }
             _ => true,
         }
+    }
+}
+
+/// By its [name](ExecutorKind::name).
+impl FromStr for ExecutorKind {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<ExecutorKind, Error> {
+        ExecutorKind::ALL.into_iter().find(|e| e.name() == name).ok_or_else(|| {
+            let known = ExecutorKind::ALL.map(ExecutorKind::name).join(", ");
+            let what = format!("no executor is named {name:?}; known are {known}");
+            Error::new(ErrorKind::InvalidArgument, what)
+        })
     }
 }
 

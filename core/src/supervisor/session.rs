@@ -80,9 +80,14 @@ impl Session {
         all
     }
 
-    /// Ends it and sums up its incidents. The counts of tasks in this report are zero; only incidents are its own.
-    pub fn end(self) -> Report {
+    /// Sums up its incidents so far. The counts of tasks in this report are zero; only incidents are its own.
+    pub fn report(&self) -> Report {
         Report::of(&self.incidents(), 0, 0, 0)
+    }
+
+    /// Ends it and sums up its incidents, as [`report`](Session::report).
+    pub fn end(self) -> Report {
+        self.report()
     }
 }
 

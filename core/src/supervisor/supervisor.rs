@@ -248,7 +248,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`UnknownTask`](ErrorKind::UnknownTask) if no running task has this id.
-    pub fn task(&self, id: TaskId) -> Result<Token> {
+    pub fn token(&self, id: TaskId) -> Result<Token> {
         self.inner().task(id).map(Token::new)
     }
 
@@ -257,7 +257,7 @@ impl Supervisor {
     /// # Errors
     /// [`UnknownTask`](ErrorKind::UnknownTask) if no running task has this id.
     pub fn stop(&self, id: TaskId, reason: &str) -> Result<Token> {
-        let token = self.task(id)?;
+        let token = self.token(id)?;
         token.cancel(reason);
         Ok(token)
     }

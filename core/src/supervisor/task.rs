@@ -205,8 +205,16 @@ impl CustomTask {
         &self.token
     }
 
-    /// Ends the task: the host says that the work is gone.
-    pub fn finish(self) {}
+    /// Ends the task: the host says that the work is gone. Returns whether it ended by itself, that is, without
+    /// having been asked to stop.
+    pub fn finish(self) -> bool {
+        self.end()
+    }
+
+    fn end(&self) -> bool {
+        self.token.record().executor.finished();
+        self.token.record().finish() == Finish::ByItself
+    }
 }
 
 impl std::ops::Deref for CustomTask {
@@ -218,7 +226,6 @@ impl std::ops::Deref for CustomTask {
 
 impl Drop for CustomTask {
     fn drop(&mut self) {
-        self.token.record().executor.finished();
-        self.token.record().finish();
+        self.end();
     }
 }

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
 
 /// One thing that a monitor reads. Each can fail alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -66,6 +69,17 @@ impl Source {
 
     pub(in crate::monitor) const fn bit(self) -> u16 {
         1 << self as u16
+    }
+}
+
+/// By its [name](Source::name).
+impl FromStr for Source {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Source, Error> {
+        Source::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
+            let known = Source::ALL.map(Source::name).join(", ");
+            Error::new(ErrorKind::InvalidArgument, format!("no source is named {name:?}; known are {known}"))
+        })
     }
 }
 

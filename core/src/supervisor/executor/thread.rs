@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use super::thread_clock::ThreadClock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::supervisor::state::Finish;
 use crate::supervisor::task::Token;
 
 /// The clock of a supervised thread, known once the thread has begun.
@@ -86,6 +87,11 @@ impl HostThread {
     /// The token of the task.
     pub fn token(&self) -> &Token {
         &self.token
+    }
+
+    /// Ends the task. Returns whether it ended by itself, that is, without having been asked to stop.
+    pub fn finish(self) -> bool {
+        self.token.record().finish() == Finish::ByItself
     }
 
     /// Says that the calling thread is the one. Its processor time is unknown until then; only the first call counts.

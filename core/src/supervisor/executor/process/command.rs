@@ -1,7 +1,9 @@
 //! What to run, and how.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A command to run as a supervised tree.
@@ -62,7 +64,8 @@ impl Command {
 }
 
 /// Where standard input comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Input {
     /// The host's.
     #[default]
@@ -73,10 +76,13 @@ pub enum Input {
     Bytes(Vec<u8>),
     /// A pipe whose other end the caller takes.
     Piped,
+    /// This file, from where it stands. The command gets a descriptor of its own.
+    File(Arc<File>),
 }
 
 /// Where standard output or error goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Output {
     /// To the host's.
     #[default]
@@ -87,6 +93,10 @@ pub enum Output {
     Piped,
     /// Into memory, up to this many bytes; the rest is counted and dropped.
     Capture(usize),
+    /// Into this file, from where it stands. The command gets a descriptor of its own.
+    File(Arc<File>),
+    /// For standard error only: to wherever standard output goes, in the order in which it was written.
+    Stdout,
 }
 
 /// Whether control groups may be used where the process is allowed to make one.

@@ -63,7 +63,7 @@ impl Streams {
         let failed = |e: io::Error| Error::io("preparing the standard streams", e);
         let mut streams = Streams { given: [const { None }; 3], ends: Ends::default(), pumps: Vec::new() };
         streams.input(&command.stdin).map_err(failed)?;
-        for (n, wanted) in [(1, command.stdout), (2, command.stderr)] {
+        for (n, wanted) in [(1, &command.stdout), (2, &command.stderr)] {
             streams
                 .output(n, wanted, command.count_output || command.output_limit.is_some())
                 .map_err(failed)?;
@@ -88,11 +88,12 @@ impl Streams {
                 self.ends.stdin = Some(write.into());
                 Some(read)
             }
+            Input::File(file) => Some(copy(file)?),
         };
         Ok(())
     }
 
-    fn output(&mut self, n: usize, wanted: Output, count: bool) -> io::Result<()> {
+    fn output(&mut self, n: usize, wanted: &Output, count: bool) -> io::Result<()> {
         let to = match (wanted, count) {
             (Output::Inherit, false) => return Ok(()),
             (Output::Null, false) => {
@@ -111,13 +112,23 @@ impl Streams {
             (Output::Capture(cap), _) => {
                 let kept = Arc::new(Mutex::new(Captured::default()));
                 self.ends.captured[n - 1] = Some(kept.clone());
-                Sink::Memory(kept, cap)
+                Sink::Memory(kept, *cap)
+            }
+            (Output::File(file), false) => {
+                self.given[n] = Some(copy(file)?);
+                return Ok(());
+            }
+            (Output::File(file), true) => Sink::File(copy(file)?),
+            // Counted with standard output, if that is counted.
+            (Output::Stdout, _) => {
+                self.given[n] = Some(self.like_output()?);
+                return Ok(());
             }
             (Output::Inherit, true) => {
                 // A copy, as the host may close or replace its own at any moment.
                 // SAFETY: the descriptor is only copied; if it is closed the copy fails.
                 let own = unsafe { BorrowedFd::borrow_raw(n as i32) };
-                match rustix::io::fcntl_dupfd_cloexec(own, 3) {
+                match copy(own) {
                     Ok(copy) => Sink::File(copy),
                     Err(_) => return Ok(()),
                 }
@@ -128,6 +139,15 @@ impl Streams {
         self.given[n] = Some(write);
         self.pumps.push(Pump { from, to });
         Ok(())
+    }
+
+    /// One more descriptor of what the command gets as standard output.
+    fn like_output(&self) -> io::Result<OwnedFd> {
+        match &self.given[1] {
+            Some(given) => copy(given),
+            // SAFETY: the descriptor is only copied; if it is closed the copy fails, and nobody would read it.
+            None => copy(unsafe { BorrowedFd::borrow_raw(1) }).or_else(|_| null(OFlags::WRONLY)),
+        }
     }
 
     /// Starts the pumps. The command's own ends are closed, so that a pipe ends when the tree does.
@@ -263,6 +283,11 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A descriptor of our own for the same file, above the three streams.
+fn copy(file: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(file, 3)?)
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
