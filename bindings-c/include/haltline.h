@@ -1,7 +1,7 @@
 // haltline for C: supervises tasks, stops the one that hurts the machine, and verifies that it stopped.
 // Generated from bindings-c/src by cbindgen; changes made here are lost.
 //
-// Names        hl_<type>_<verb>. A type is made by its _new (a task by hl_task_start, a process by
+// Names        hl_<type>_<verb>. A type is made by its _new (a task by hl_task_start and its like, a process by
 //              hl_command_spawn) and freed once by its _free. _free(NULL) does nothing.
 // Results      A function that can fail returns hl_status. Results are its last parameters, and are stored on
 //              success only, never before. hl_last_error has the sentence that says what was wrong. A NULL where
@@ -86,6 +86,40 @@ typedef enum hl_outcome {
     HL_OUTCOME_UNENFORCEABLE = 4,
 } hl_outcome;
 
+/// What a subscription does with an event for which there is no room. It loses one either way, and its stream says so.
+typedef enum hl_policy {
+    /// Loses the event that has waited longest.
+    HL_POLICY_DROP_OLDEST = 0,
+    /// Loses the new event.
+    HL_POLICY_DROP_NEWEST = 1,
+} hl_policy;
+
+/// One thing that a monitor reads, as a bit. Each can fail alone; hl_monitor_degraded_json names those that do.
+typedef enum hl_source {
+    /// Processor use of the machine or container, and of each core.
+    HL_SOURCE_CPU = 1,
+    /// Memory and swap.
+    HL_SOURCE_MEMORY = 2,
+    /// Run-queue averages.
+    HL_SOURCE_LOAD = 4,
+    /// Pressure stall information.
+    HL_SOURCE_PRESSURE = 8,
+    /// Disk rates.
+    HL_SOURCE_DISK = 16,
+    /// Network rates.
+    HL_SOURCE_NETWORK = 32,
+    /// This process's CPU, memory and threads.
+    HL_SOURCE_PROCESS = 64,
+    /// This process's open files.
+    HL_SOURCE_OPEN_FILES = 128,
+    /// The limits of the container.
+    HL_SOURCE_LIMITS = 256,
+    /// The connection probe.
+    HL_SOURCE_PROBE = 512,
+    /// All of them: what is left are the signals that the host feeds.
+    HL_SOURCE_ALL = 1023,
+} hl_source;
+
 /// Where a standard stream of a command comes from or goes to.
 typedef enum hl_stream {
     /// The host's own stream; what holds if nothing is said.
@@ -96,11 +130,17 @@ typedef enum hl_stream {
     HL_STREAM_PIPED = 2,
     /// Memory, read from the process after its end. For output only.
     HL_STREAM_CAPTURE = 3,
+    /// Wherever standard output goes, in the order in which it was written. For standard error only.
+    HL_STREAM_STDOUT = 4,
 } hl_stream;
 
 /// A command to run as a task, its whole process tree supervised. It is put together, spawned once, and freed.
 /// Texts for the system may be any bytes but NUL.
 typedef struct hl_command hl_command;
+
+/// Samples the machine and the host's signals in the background, and keeps a bounded history. It stops when its last
+/// handle is freed, those of supervisors included. Any thread may use it.
+typedef struct hl_monitor hl_monitor;
 
 /// A command that runs as a task. Any thread may use it.
 typedef struct hl_process hl_process;
@@ -122,7 +162,7 @@ typedef struct hl_supervisor hl_supervisor;
 ///
 /// The processor time of a task from hl_task_start is that of the thread which started it, for as long as it runs:
 /// start it on the thread that does the work, and one task per piece of work. While tasks are nested on one thread,
-/// the innermost is charged.
+/// the innermost is charged. That of a task from hl_task_start_thread is of the thread that calls hl_task_began.
 typedef struct hl_task hl_task;
 
 /// The cancel token of a task. It is owned by whoever got it, any thread may use it, and it stays valid after the
@@ -142,7 +182,7 @@ typedef struct hl_supervisor_options {
     const char *incident_file;
     /// Bytes in incident_file.
     size_t incident_file_len;
-    /// Milliseconds between two samples of the machine, 10 or more. Default 1000.
+    /// Milliseconds between two samples of the machine, 10 to 600,000. Default 1000. With a monitor it has to be zero.
     uint64_t sample_interval_ms;
     /// The smallest share of a metric's use, above 0 to 1, with which a task can be nominated. Default 0.1.
     double min_share;
@@ -156,6 +196,8 @@ typedef struct hl_supervisor_options {
     uint32_t max_cancellations_per_minute;
     /// Not zero: decides and records everything, and cancels nothing.
     uint32_t observe_only;
+    /// The monitor whose samples drive the decisions. NULL for one of its own. The handle stays the caller's.
+    const struct hl_monitor *monitor;
 } hl_supervisor_options;
 
 /// How a running thing is asked to stop, forced, and seen to be gone. The functions are called on a thread of
@@ -193,7 +235,68 @@ typedef struct hl_exit {
     enum hl_outcome outcome;
     /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
     uint32_t leftovers;
+    /// Bytes of captured output that came after as much as was to be kept, and are lost.
+    uint64_t dropped;
+    /// Processor seconds that the command itself used, with those of its children that it waited for.
+    double cpu_seconds;
+    /// The most resident memory that the command itself had, in bytes.
+    uint64_t max_rss_bytes;
 } hl_exit;
+
+/// How a monitor is set up. Set struct_size to sizeof(hl_monitor_options) and everything else to zero, then what you
+/// want: zero means the default.
+typedef struct hl_monitor_options {
+    /// sizeof(hl_monitor_options).
+    size_t struct_size;
+    /// Milliseconds between two samples, 10 to 600,000. Default 1000.
+    uint64_t interval_ms;
+    /// How many samples to keep, 1 to 86,400. Default 300.
+    uint64_t history;
+    /// Milliseconds without a frame that are a stall. Default 1000.
+    uint64_t stall_after_ms;
+    /// Where to open a TCP connection now and then, as "host:port"; the time it takes is a latency. It runs on a thread
+    /// of its own. NULL for none.
+    const char *probe_address;
+    /// Bytes in probe_address.
+    size_t probe_address_len;
+    /// Milliseconds from one connection to the next, 10 to 600,000. Needed with probe_address.
+    uint64_t probe_every_ms;
+    /// Milliseconds after which a connection counts as this long, 10 to 600,000. Needed with probe_address.
+    uint64_t probe_timeout_ms;
+    /// The folder to read in place of /proc: for containers that see the host's files elsewhere. NULL for /proc.
+    const char *proc_root;
+    /// Bytes in proc_root.
+    size_t proc_root_len;
+    /// The folder to read in place of /sys/fs/cgroup. NULL for that.
+    const char *cgroup_root;
+    /// Bytes in cgroup_root.
+    size_t cgroup_root_len;
+    /// Sources that are not read: hl_source bits, put together with |. Default none, so that everything is read.
+    uint32_t without_sources;
+    /// Zero.
+    uint32_t reserved;
+} hl_monitor_options;
+
+/// What one metric did over a window. Percentiles are values that were seen. Set struct_size to sizeof(hl_summary)
+/// before the call.
+typedef struct hl_summary {
+    /// sizeof(hl_summary).
+    size_t struct_size;
+    /// How many samples knew the metric. If none did, everything here is zero.
+    uint64_t count;
+    /// The average.
+    double mean;
+    /// The smallest value.
+    double min;
+    /// The largest value.
+    double max;
+    /// The median.
+    double p50;
+    /// 95 of 100 values are at most this.
+    double p95;
+    /// 99 of 100 values are at most this.
+    double p99;
+} hl_summary;
 
 #ifdef __cplusplus
 extern "C" {
@@ -274,6 +377,23 @@ enum hl_status hl_task_start(const struct hl_supervisor *supervisor,
                              const char *profile,
                              size_t profile_len,
                              struct hl_task **out);
+
+/// Makes a task of a thread that the host starts by its own means. The thread calls hl_task_began first; until then its
+/// processor time is unknown. It has to look at the task often: it can be asked to leave and not be forced. It ends with
+/// hl_task_finish or hl_task_free, on whatever thread.
+///
+/// As hl_task_start.
+enum hl_status hl_task_start_thread(const struct hl_supervisor *supervisor,
+                                    const char *name,
+                                    size_t name_len,
+                                    const char *profile,
+                                    size_t profile_len,
+                                    struct hl_task **out);
+
+/// Says that the calling thread is the one of a task from hl_task_start_thread. Only the first call counts.
+///
+/// HL_INVALID_ARGUMENT for a task that was started otherwise.
+enum hl_status hl_task_began(const struct hl_task *task);
 
 /// Puts work under supervision that the host runs by its own means and stops through stopper, whose functions get
 /// user_data. The structure is copied. free_fn(user_data) is called after the last call of a function of stopper,
@@ -359,6 +479,23 @@ enum hl_status hl_token_cancel(const struct hl_token *token,
                                size_t reason_len,
                                bool *cancelled);
 
+/// As hl_token_cancel without a grace: force follows the request at once. If the task is being cancelled already, that
+/// ends its grace. Force exists for processes and for a stopper that has it, not for sections and threads.
+enum hl_status hl_token_kill(const struct hl_token *token,
+                             const char *reason,
+                             size_t reason_len,
+                             bool *cancelled);
+
+/// The profile that the task started with, to be freed with hl_profile_free.
+enum hl_status hl_token_profile(const struct hl_token *token, const struct hl_profile **out);
+
+/// Why the task was cancelled, as incidents have it: {"breach":{...}} with limit, bound, observed and sustained_s,
+/// {"asked":"the reason"} or "shutdown"; null if it was not.
+enum hl_status hl_token_cause_json(const struct hl_token *token,
+                                   char *buf,
+                                   size_t len,
+                                   size_t *needed);
+
 /// Why the task was cancelled, as a sentence; empty if it was not.
 enum hl_status hl_token_cause(const struct hl_token *token, char *buf, size_t len, size_t *needed);
 
@@ -369,6 +506,11 @@ enum hl_outcome hl_token_outcome(const struct hl_token *token);
 ///
 /// HL_TIMED_OUT after timeout_ms.
 enum hl_status hl_token_wait_outcome(const struct hl_token *token, uint64_t timeout_ms, enum hl_outcome *out);
+
+/// Waits until the task has left.
+///
+/// HL_TIMED_OUT after timeout_ms.
+enum hl_status hl_token_wait_finished(const struct hl_token *token, uint64_t timeout_ms);
 
 /// Has callback called once if the task is cancelled, after the stop was verified, with the outcome; never if the
 /// task finishes by itself. It runs on a thread of haltline's own, on which it may block and may call every function
@@ -413,21 +555,34 @@ enum hl_status hl_command_cwd(const struct hl_command *command, const char *fold
 /// The name of the task, otherwise the program's.
 enum hl_status hl_command_name(const struct hl_command *command, const char *name, size_t name_len);
 
-/// Where standard input comes from: an hl_stream other than HL_STREAM_CAPTURE.
+/// Where standard input comes from: HL_STREAM_INHERIT, HL_STREAM_NULL or HL_STREAM_PIPED.
 enum hl_status hl_command_stdin(const struct hl_command *command, int32_t mode);
+
+/// Standard input is what fd is open on, from where it stands. fd is copied and stays the caller's.
+enum hl_status hl_command_stdin_fd(const struct hl_command *command, int32_t fd);
 
 /// Standard input is these bytes, then the end. They are copied.
 enum hl_status hl_command_stdin_bytes(const struct hl_command *command,
                                       const uint8_t *bytes,
                                       size_t bytes_len);
 
-/// Where standard output goes: an hl_stream. With HL_STREAM_CAPTURE, capture_bytes are kept and the rest is dropped.
+/// Where standard output goes: an hl_stream other than HL_STREAM_STDOUT. With HL_STREAM_CAPTURE, capture_bytes are kept
+/// and the rest is dropped.
 enum hl_status hl_command_stdout(const struct hl_command *command,
                                  int32_t mode,
                                  size_t capture_bytes);
 
-/// Where standard error goes, as hl_command_stdout.
+/// Standard output goes to what fd is open on, from where it stands. fd is copied and stays the caller's.
+enum hl_status hl_command_stdout_fd(const struct hl_command *command, int32_t fd);
+
+/// Where standard error goes: an hl_stream, as hl_command_stdout.
 enum hl_status hl_command_stderr(const struct hl_command *command, int32_t mode, size_t capture_bytes);
+
+/// Standard error goes to what fd is open on, as hl_command_stdout_fd.
+enum hl_status hl_command_stderr_fd(const struct hl_command *command, int32_t fd);
+
+/// Does not use cgroups for the command, even where they could be.
+enum hl_status hl_command_without_cgroup(const struct hl_command *command);
 
 /// Gives the command a process group of its own, so that Ctrl-C in the terminal does not reach it.
 enum hl_status hl_command_own_group(const struct hl_command *command);
@@ -456,8 +611,25 @@ enum hl_status hl_process_pids_json(const struct hl_process *process, char *buf,
 /// A token of the task, to be freed with hl_token_free. It cancels the command.
 enum hl_status hl_process_token(const struct hl_process *process, const struct hl_token **out);
 
+/// The process id of its guardian, which is no part of the tree; 0 for NULL.
+uint32_t hl_process_guardian_pid(const struct hl_process *process);
+
 /// Sends a signal to the command itself. Nothing is sent if it has ended.
 enum hl_status hl_process_signal(const struct hl_process *process, int32_t signal);
+
+/// How the command itself ended, if it has; its tree may live on, so nothing is known yet of an outcome, of processes
+/// left behind or of lost output. Does not wait.
+///
+/// HL_TIMED_OUT while it runs.
+enum hl_status hl_process_exit(const struct hl_process *process,
+                               struct hl_exit *out);
+
+/// Waits until nothing of the task is left on the machine, not even its guardian, which leaves a moment after the tree.
+/// For a host that ends right after its task.
+///
+/// HL_TIMED_OUT after timeout_ms.
+enum hl_status hl_process_wait_cleared(const struct hl_process *process,
+                                       uint64_t timeout_ms);
 
 /// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have failed. May
 /// be called again. A command that failed or was cancelled is no error of this call: see out, which may be NULL.
@@ -510,6 +682,14 @@ void hl_profile_free(const struct hl_profile *profile);
 /// The profile as a JSON object with all its settings, those that it inherited included.
 enum hl_status hl_profile_json(const struct hl_profile *profile, char *buf, size_t len, size_t *needed);
 
+/// Whether a task of an executor, "cooperative", "future", "thread", "process" or "custom", can have this profile.
+///
+/// HL_LIMIT_REFUSED naming a limit that the executor can neither measure nor enforce and that is not advisory;
+/// HL_INVALID_ARGUMENT for an executor of another name.
+enum hl_status hl_profile_accepts(const struct hl_profile *profile,
+                                  const char *executor,
+                                  size_t executor_len);
+
 /// The profile that this name means now, to be freed with hl_profile_free.
 ///
 /// HL_UNKNOWN_PROFILE naming the nearest.
@@ -533,44 +713,134 @@ enum hl_status hl_supervisor_profile_names_json(const struct hl_supervisor *supe
                                                 size_t len,
                                                 size_t *needed);
 
+/// Starts a monitor, with a thread of its own. options may be NULL: then everything has its default.
+///
+/// HL_INVALID_ARGUMENT for a value out of range, HL_SPAWN_FAILED. A source that cannot be read is no error: it
+/// degrades.
+enum hl_status hl_monitor_new(const struct hl_monitor_options *options,
+                              struct hl_monitor **out);
+
+/// The monitor whose samples drive the decisions of a supervisor, and which takes the host's signals: one more handle
+/// to it, to be freed with hl_monitor_free.
+enum hl_status hl_supervisor_monitor(const struct hl_supervisor *supervisor,
+                                     struct hl_monitor **out);
+
+/// Frees a handle. The last one of a monitor stops it, and blocks until a sample that is being taken is done.
+void hl_monitor_free(struct hl_monitor *monitor);
+
+/// Ends the sampling, for every handle. Signals may still be fed, the history stays readable. Does nothing the second
+/// time. Blocks until a sample that is being taken is done.
+enum hl_status hl_monitor_stop(const struct hl_monitor *monitor);
+
+/// Whether samples are taken. False for NULL.
+bool hl_monitor_is_running(const struct hl_monitor *monitor);
+
+/// How often a sample is taken, in milliseconds; 0 for NULL.
+uint64_t hl_monitor_interval_ms(const struct hl_monitor *monitor);
+
+/// The newest sample of the machine and of the host's signals, as a JSON object. What is unknown is absent. Before
+/// the first sample, null. at is in nanoseconds on the monitor's clock, wall on the calendar; percentages are 0 to 100
+/// of what this process may use.
+enum hl_status hl_monitor_latest_json(const struct hl_monitor *monitor,
+                                      char *buf,
+                                      size_t len,
+                                      size_t *needed);
+
+/// The last count samples, the oldest first: a JSON array of what hl_monitor_latest_json gives.
+enum hl_status hl_monitor_recent_json(const struct hl_monitor *monitor,
+                                      size_t count,
+                                      char *buf,
+                                      size_t len,
+                                      size_t *needed);
+
+/// The samples that are at most window_ms milliseconds older than the newest one, the oldest first, as
+/// hl_monitor_recent_json.
+enum hl_status hl_monitor_window_json(const struct hl_monitor *monitor,
+                                      uint64_t window_ms,
+                                      char *buf,
+                                      size_t len,
+                                      size_t *needed);
+
+/// Takes a sample now, on this thread, whether or not the monitor runs; hl_monitor_latest_json has it then. It
+/// consumes the latency and response times fed so far.
+enum hl_status hl_monitor_sample_now(const struct hl_monitor *monitor);
+
+/// What a metric did over the last window_ms milliseconds. Metrics are named as in "cpu_percent", "memory_percent",
+/// "fps", "latency_ms" or "gauge.NAME".
+///
+/// HL_INVALID_ARGUMENT for a name that is none; the sentence lists them.
+enum hl_status hl_monitor_summary(const struct hl_monitor *monitor,
+                                  const char *metric,
+                                  size_t metric_len,
+                                  uint64_t window_ms,
+                                  struct hl_summary *out);
+
+/// The sources that fail at present: a JSON array of objects with source, reason and since, in nanoseconds on the
+/// monitor's clock.
+enum hl_status hl_monitor_degraded_json(const struct hl_monitor *monitor,
+                                        char *buf,
+                                        size_t len,
+                                        size_t *needed);
+
+/// The count processes of the machine that used most CPU over the next 100 milliseconds, the largest first: a JSON
+/// array of objects with pid, name, cpu_percent (100 is one core) and memory_bytes. Blocks for that long.
+///
+/// HL_IO if the list of processes cannot be read.
+enum hl_status hl_monitor_top_processes_json(const struct hl_monitor *monitor,
+                                             size_t count,
+                                             char *buf,
+                                             size_t len,
+                                             size_t *needed);
+
+/// The count processes with most resident memory, the largest first, as hl_monitor_top_processes_json. Their CPU is
+/// that since they began.
+///
+/// HL_IO if the list of processes cannot be read.
+enum hl_status hl_monitor_top_processes_by_memory_json(const struct hl_monitor *monitor,
+                                                       size_t count,
+                                                       char *buf,
+                                                       size_t len,
+                                                       size_t *needed);
+
 /// A frame was finished. Ignored while paused.
-enum hl_status hl_supervisor_frame(const struct hl_supervisor *supervisor);
+enum hl_status hl_monitor_frame(const struct hl_monitor *monitor);
 
 /// No frames are expected from now on: their rate is unknown, and a missing frame is no stall.
-enum hl_status hl_supervisor_frame_pause(const struct hl_supervisor *supervisor);
+enum hl_status hl_monitor_pause(const struct hl_monitor *monitor);
 
-/// Frames are expected again.
-enum hl_status hl_supervisor_frame_resume(const struct hl_supervisor *supervisor);
+/// Frames are expected again. Does nothing if they are not paused.
+enum hl_status hl_monitor_resume(const struct hl_monitor *monitor);
+
+/// What the frames show at this moment, as a JSON object: paused; fps; frame_times with p50_ms, p95_ms, p99_ms and
+/// max_ms over the last second; stall_ms, how long no frame has come, if that is a stall. What is unknown is absent.
+enum hl_status hl_monitor_frames_json(const struct hl_monitor *monitor,
+                                      char *buf,
+                                      size_t len,
+                                      size_t *needed);
 
 /// A latency was measured, in milliseconds.
 ///
 /// HL_INVALID_ARGUMENT if ms is not between 0 and 3,600,000.
-enum hl_status hl_supervisor_latency_ms(const struct hl_supervisor *supervisor, double ms);
+enum hl_status hl_monitor_latency_ms(const struct hl_monitor *monitor, double ms);
 
 /// A request or an action took ms milliseconds.
 ///
 /// HL_INVALID_ARGUMENT if ms is not between 0 and 3,600,000.
-enum hl_status hl_supervisor_response_ms(const struct hl_supervisor *supervisor, double ms);
+enum hl_status hl_monitor_response_ms(const struct hl_monitor *monitor, double ms);
 
 /// Sets a gauge, which keeps its value until it is set again or cleared.
 ///
 /// HL_INVALID_ARGUMENT if the value is not finite, the name is empty or longer than 128 bytes, or 256 others exist.
-enum hl_status hl_supervisor_gauge(const struct hl_supervisor *supervisor,
-                                   const char *name,
-                                   size_t name_len,
-                                   double value);
+enum hl_status hl_monitor_gauge(const struct hl_monitor *monitor,
+                                const char *name,
+                                size_t name_len,
+                                double value);
 
-/// Removes a gauge; one that does not exist is fine.
-enum hl_status hl_supervisor_gauge_clear(const struct hl_supervisor *supervisor,
-                                         const char *name,
-                                         size_t name_len);
-
-/// The newest sample of the machine and of the host's signals, as a JSON object. What is unknown is absent. Before
-/// the first sample, null.
-enum hl_status hl_supervisor_sample_json(const struct hl_supervisor *supervisor,
-                                         char *buf,
-                                         size_t len,
-                                         size_t *needed);
+/// Removes a gauge. existed, which may be NULL, gets whether there was one.
+enum hl_status hl_monitor_clear_gauge(const struct hl_monitor *monitor,
+                                      const char *name,
+                                      size_t name_len,
+                                      bool *existed);
 
 /// The running tasks, those being cancelled included, the oldest first: a JSON array.
 enum hl_status hl_supervisor_active_json(const struct hl_supervisor *supervisor,
@@ -584,6 +854,26 @@ enum hl_status hl_supervisor_incidents_json(const struct hl_supervisor *supervis
                                             char *buf,
                                             size_t len,
                                             size_t *needed);
+
+/// Writes the incidents that are kept to a file, a JSON line each, the oldest first; a file that is there is replaced
+/// as a whole. count, which may be NULL, gets how many. Blocks until the file is on the disk.
+///
+/// HL_IO if it cannot be written.
+enum hl_status hl_supervisor_export_incidents(const struct hl_supervisor *supervisor,
+                                              const char *path,
+                                              size_t path_len,
+                                              size_t *count);
+
+/// Reads an incident file with its rotated parts, the oldest first: a JSON array. An incident that was written again
+/// with a later outcome appears once, with that outcome; a line that a crash cut short is passed over. Needs no
+/// supervisor. Blocks while it reads, each time it is called.
+///
+/// HL_IO if a part cannot be read, or holds a whole line that is no incident.
+enum hl_status hl_incident_read_file_json(const char *path,
+                                          size_t path_len,
+                                          char *buf,
+                                          size_t len,
+                                          size_t *needed);
 
 /// Counts of tasks and outcomes, and whether all is well with the incident file: a JSON object.
 enum hl_status hl_supervisor_status_json(const struct hl_supervisor *supervisor,
@@ -615,6 +905,21 @@ void hl_session_free(struct hl_session *session);
 /// The unique id of the session, which its incidents carry.
 enum hl_status hl_session_id(const struct hl_session *session, char *buf, size_t len, size_t *needed);
 
+/// The name of the session.
+enum hl_status hl_session_name(const struct hl_session *session, char *buf, size_t len, size_t *needed);
+
+/// Its incidents so far, summed up: text for people. The counts of tasks are zero.
+enum hl_status hl_session_report_text(const struct hl_session *session,
+                                      char *buf,
+                                      size_t len,
+                                      size_t *needed);
+
+/// Its incidents so far, summed up, as hl_session_report_text: a JSON object.
+enum hl_status hl_session_report_json(const struct hl_session *session,
+                                      char *buf,
+                                      size_t len,
+                                      size_t *needed);
+
 /// The incidents of its tasks, the newest first: a JSON array. Empty once the supervisor is gone.
 enum hl_status hl_session_incidents_json(const struct hl_session *session,
                                          char *buf,
@@ -622,18 +927,42 @@ enum hl_status hl_session_incidents_json(const struct hl_session *session,
                                          size_t *needed);
 
 /// Subscribes to the topics that pattern matches: words joined by dots, where * is any one word and > at the end is
-/// one or more, as in "task.*". At most bound events wait, 1024 if it is zero; then the oldest is lost, and the stream
-/// says so.
+/// one or more, as in "task.*". At most bound events wait, 1024 if it is zero; beyond that policy, an hl_policy, says
+/// which is lost.
 ///
-/// HL_INVALID_ARGUMENT for a malformed pattern.
+/// HL_INVALID_ARGUMENT for a malformed pattern or policy.
 enum hl_status hl_subscription_new(const struct hl_supervisor *supervisor,
                                    const char *pattern,
                                    size_t pattern_len,
                                    size_t bound,
+                                   int32_t policy,
                                    struct hl_subscription **out);
 
 /// Ends a subscription and frees it.
 void hl_subscription_free(struct hl_subscription *subscription);
+
+/// Takes no further events. What waits can still be received; then the stream ends.
+enum hl_status hl_subscription_close(const struct hl_subscription *subscription);
+
+/// How many events it lost so far, whether its stream has told of them yet or not; 0 for NULL.
+uint64_t hl_subscription_lost(const struct hl_subscription *subscription);
+
+/// How many events wait; 0 for NULL.
+size_t hl_subscription_waiting(const struct hl_subscription *subscription);
+
+/// Publishes an event on the bus of a supervisor: data, a JSON value, under a topic. subject, which may be NULL, is what
+/// it is about; data may be NULL for none. reached, which may be NULL, gets how many subscriptions it was offered to.
+/// Never blocks.
+///
+/// HL_INVALID_ARGUMENT for a malformed topic, and for data that are not JSON.
+enum hl_status hl_supervisor_publish(const struct hl_supervisor *supervisor,
+                                     const char *topic,
+                                     size_t topic_len,
+                                     const char *subject,
+                                     size_t subject_len,
+                                     const char *data,
+                                     size_t data_len,
+                                     size_t *reached);
 
 /// The next event, a CloudEvents 1.0 JSON object; or {"gap":{"from":1,"to":3,"lost":3}} where events were lost.
 /// What does not fit into buf is kept and comes again.

@@ -1,6 +1,8 @@
 //! Commands, put together before they run as supervised process trees.
 
 use std::ffi::c_char;
+use std::fs::File;
+use std::sync::Arc;
 
 use haltline::supervisor::{Command, Input, Output};
 use haltline::{Error, ErrorKind, Result};
@@ -32,6 +34,8 @@ pub enum hl_stream {
     HL_STREAM_PIPED = 2,
     /// Memory, read from the process after its end. For output only.
     HL_STREAM_CAPTURE = 3,
+    /// Wherever standard output goes, in the order in which it was written. For standard error only.
+    HL_STREAM_STDOUT = 4,
 }
 
 impl hl_command {
@@ -51,10 +55,15 @@ fn spawned() -> Error {
 /// A stream that a caller names by number.
 fn stream(mode: i32) -> Result<hl_stream> {
     use hl_stream::*;
-    [HL_STREAM_INHERIT, HL_STREAM_NULL, HL_STREAM_PIPED, HL_STREAM_CAPTURE]
+    [HL_STREAM_INHERIT, HL_STREAM_NULL, HL_STREAM_PIPED, HL_STREAM_CAPTURE, HL_STREAM_STDOUT]
         .into_iter()
         .find(|known| *known as i32 == mode)
         .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("mode {mode} is not an hl_stream")))
+}
+
+#[cold]
+fn misplaced(mode: &str, right: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, format!("mode {mode} is for {right} only"))
 }
 
 fn output(mode: i32, capture_bytes: usize) -> Result<Output> {
@@ -63,7 +72,27 @@ fn output(mode: i32, capture_bytes: usize) -> Result<Output> {
         hl_stream::HL_STREAM_NULL => Output::Null,
         hl_stream::HL_STREAM_PIPED => Output::Piped,
         hl_stream::HL_STREAM_CAPTURE => Output::Capture(capture_bytes),
+        hl_stream::HL_STREAM_STDOUT => Output::Stdout,
     })
+}
+
+/// A descriptor of our own for what a descriptor of the host is open on.
+fn duplicate(fd: i32) -> Result<Arc<File>> {
+    if fd < 0 {
+        let what = format!("fd {fd} cannot be a descriptor; 0 or more is right");
+        return Err(Error::new(ErrorKind::InvalidArgument, what));
+    }
+    #[cfg(unix)]
+    {
+        // SAFETY: it is only copied; if it is not open the copy fails.
+        let given = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+        let own = given.try_clone_to_owned().map_err(|e| {
+            Error::new(ErrorKind::InvalidArgument, format!("fd {fd} cannot be copied: {e}")).because(e)
+        })?;
+        Ok(Arc::new(own.into()))
+    }
+    #[cfg(not(unix))]
+    Err(Error::new(ErrorKind::Unsupported, "descriptors are taken on Unix only"))
 }
 
 /// Prepares a command. A program without a slash is looked for in PATH.
@@ -164,7 +193,7 @@ pub unsafe extern "C" fn hl_command_name(
     })
 }
 
-/// Where standard input comes from: an hl_stream other than HL_STREAM_CAPTURE.
+/// Where standard input comes from: HL_STREAM_INHERIT, HL_STREAM_NULL or HL_STREAM_PIPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_command_stdin(command: *const hl_command, mode: i32) -> hl_status {
     enter(|| {
@@ -172,14 +201,19 @@ pub unsafe extern "C" fn hl_command_stdin(command: *const hl_command, mode: i32)
             hl_stream::HL_STREAM_INHERIT => Input::Inherit,
             hl_stream::HL_STREAM_NULL => Input::Null,
             hl_stream::HL_STREAM_PIPED => Input::Piped,
-            hl_stream::HL_STREAM_CAPTURE => {
-                return Err(Error::new(
-                    ErrorKind::InvalidArgument,
-                    "mode HL_STREAM_CAPTURE is for output only",
-                ));
-            }
+            hl_stream::HL_STREAM_CAPTURE => return Err(misplaced("HL_STREAM_CAPTURE", "output")),
+            hl_stream::HL_STREAM_STDOUT => return Err(misplaced("HL_STREAM_STDOUT", "standard error")),
         };
         handle!(command).change(|c| c.stdin(input))
+    })
+}
+
+/// Standard input is what fd is open on, from where it stands. fd is copied and stays the caller's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_command_stdin_fd(command: *const hl_command, fd: i32) -> hl_status {
+    enter(|| {
+        let file = duplicate(fd)?;
+        handle!(command).change(|c| c.stdin(Input::File(file)))
     })
 }
 
@@ -198,7 +232,8 @@ pub unsafe extern "C" fn hl_command_stdin_bytes(
     })
 }
 
-/// Where standard output goes: an hl_stream. With HL_STREAM_CAPTURE, capture_bytes are kept and the rest is dropped.
+/// Where standard output goes: an hl_stream other than HL_STREAM_STDOUT. With HL_STREAM_CAPTURE, capture_bytes are kept
+/// and the rest is dropped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_command_stdout(
     command: *const hl_command,
@@ -206,12 +241,24 @@ pub unsafe extern "C" fn hl_command_stdout(
     capture_bytes: usize,
 ) -> hl_status {
     enter(|| {
-        let output = output(mode, capture_bytes)?;
+        let output = match output(mode, capture_bytes)? {
+            Output::Stdout => return Err(misplaced("HL_STREAM_STDOUT", "standard error")),
+            other => other,
+        };
         handle!(command).change(|c| c.stdout(output))
     })
 }
 
-/// Where standard error goes, as hl_command_stdout.
+/// Standard output goes to what fd is open on, from where it stands. fd is copied and stays the caller's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_command_stdout_fd(command: *const hl_command, fd: i32) -> hl_status {
+    enter(|| {
+        let file = duplicate(fd)?;
+        handle!(command).change(|c| c.stdout(Output::File(file)))
+    })
+}
+
+/// Where standard error goes: an hl_stream, as hl_command_stdout.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_command_stderr(
     command: *const hl_command,
@@ -222,6 +269,21 @@ pub unsafe extern "C" fn hl_command_stderr(
         let output = output(mode, capture_bytes)?;
         handle!(command).change(|c| c.stderr(output))
     })
+}
+
+/// Standard error goes to what fd is open on, as hl_command_stdout_fd.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_command_stderr_fd(command: *const hl_command, fd: i32) -> hl_status {
+    enter(|| {
+        let file = duplicate(fd)?;
+        handle!(command).change(|c| c.stderr(Output::File(file)))
+    })
+}
+
+/// Does not use cgroups for the command, even where they could be.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_command_without_cgroup(command: *const hl_command) -> hl_status {
+    enter(|| handle!(command).change(Command::without_cgroup))
 }
 
 /// Gives the command a process group of its own, so that Ctrl-C in the terminal does not reach it.

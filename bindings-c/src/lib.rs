@@ -37,6 +37,10 @@ pub mod process;
 
 pub mod profile;
 
+pub mod monitor;
+
+pub mod sample;
+
 pub mod signal;
 
 pub mod record;

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use haltline::supervisor::{Finished, ProcessTask};
+use haltline::supervisor::{Exit, Finished, ProcessTask};
 use haltline::{Error, ErrorKind, Result};
 use serde_json::json;
 
@@ -38,6 +38,12 @@ pub struct hl_exit {
     pub outcome: hl_outcome,
     /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
     pub leftovers: u32,
+    /// Bytes of captured output that came after as much as was to be kept, and are lost.
+    pub dropped: u64,
+    /// Processor seconds that the command itself used, with those of its children that it waited for.
+    pub cpu_seconds: f64,
+    /// The most resident memory that the command itself had, in bytes.
+    pub max_rss_bytes: u64,
 }
 
 // SAFETY: `repr(C)`, a `usize` first; zero is HL_OUTCOME_NONE, and zero numbers are valid.
@@ -102,12 +108,67 @@ pub unsafe extern "C" fn hl_process_token(
     })
 }
 
+/// The process id of its guardian, which is no part of the tree; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_guardian_pid(process: *const hl_process) -> u32 {
+    // SAFETY: the header asks callers for a valid handle.
+    unsafe { pointer::look(process) }.map_or(0, |process| process.task.guardian_pid())
+}
+
 /// Sends a signal to the command itself. Nothing is sent if it has ended.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_process_signal(process: *const hl_process, signal: i32) -> hl_status {
     enter(|| {
         handle!(process).task.signal(signal);
         Ok(())
+    })
+}
+
+fn of_command(exit: &Exit) -> hl_exit {
+    hl_exit {
+        struct_size: size_of::<hl_exit>(),
+        code: exit.code.unwrap_or(-1),
+        signal: exit.signal.unwrap_or(0),
+        outcome: hl_outcome::HL_OUTCOME_NONE,
+        leftovers: 0,
+        dropped: 0,
+        cpu_seconds: exit.cpu_time.as_secs_f64(),
+        max_rss_bytes: exit.max_rss_bytes,
+    }
+}
+
+/// How the command itself ended, if it has; its tree may live on, so nothing is known yet of an outcome, of processes
+/// left behind or of lost output. Does not wait.
+///
+/// HL_TIMED_OUT while it runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_exit(process: *const hl_process, out: *mut hl_exit) -> hl_status {
+    enter(|| {
+        let process = handle!(process);
+        // SAFETY: the header asks callers for a structure as long as its first field says.
+        let out = unsafe { VersionedOut::new(out, "out") }?;
+        let Some(exit) = process.task.exit() else {
+            let what = format!("process {} has not ended; it goes on", process.task.pid());
+            return Err(Error::new(ErrorKind::TimedOut, what));
+        };
+        out.set(of_command(&exit));
+        Ok(())
+    })
+}
+
+/// Waits until nothing of the task is left on the machine, not even its guardian, which leaves a moment after the tree.
+/// For a host that ends right after its task.
+///
+/// HL_TIMED_OUT after timeout_ms.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_wait_cleared(process: *const hl_process, timeout_ms: u64) -> hl_status {
+    enter(|| {
+        let process = handle!(process);
+        if process.task.wait_cleared(Duration::from_millis(timeout_ms)) {
+            return Ok(());
+        }
+        let what = format!("something of task {:?} is left after {timeout_ms} ms", process.task.name());
+        Err(Error::new(ErrorKind::TimedOut, what))
     })
 }
 
@@ -138,11 +199,10 @@ pub unsafe extern "C" fn hl_process_wait(
         };
         if let Some(out) = out {
             out.set(hl_exit {
-                struct_size: size_of::<hl_exit>(),
-                code: finished.exit.code.unwrap_or(-1),
-                signal: finished.exit.signal.unwrap_or(0),
                 outcome: finished.outcome.into(),
                 leftovers: finished.leftovers.len().try_into().unwrap_or(u32::MAX),
+                dropped: finished.dropped,
+                ..of_command(&finished.exit)
             });
         }
         Ok(())

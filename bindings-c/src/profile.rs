@@ -18,6 +18,11 @@ impl Handle for hl_profile {
     type Ownership = Counted;
 }
 
+/// A profile for C.
+pub(crate) fn give(profile: Profile) -> *const hl_profile {
+    pointer::share(Arc::new(hl_profile(profile)))
+}
+
 /// Reads a profile from JSON, as a file called after name would be read. extends means the profiles of supervisor,
 /// or the six built in if that is NULL. It is not added anywhere.
 ///
@@ -38,7 +43,7 @@ pub unsafe extern "C" fn hl_profile_parse(
             Some(supervisor) => supervisor.0.profiles().parse_str(name, json)?,
             None => Profiles::new().parse_str(name, json)?,
         };
-        out.set(pointer::share(Arc::new(hl_profile(profile))));
+        out.set(give(profile));
         Ok(())
     })
 }
@@ -66,6 +71,22 @@ pub unsafe extern "C" fn hl_profile_json(
     })
 }
 
+/// Whether a task of an executor, "cooperative", "future", "thread", "process" or "custom", can have this profile.
+///
+/// HL_LIMIT_REFUSED naming a limit that the executor can neither measure nor enforce and that is not advisory;
+/// HL_INVALID_ARGUMENT for an executor of another name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_profile_accepts(
+    profile: *const hl_profile,
+    executor: *const c_char,
+    executor_len: usize,
+) -> hl_status {
+    enter(|| {
+        let (profile, executor) = (handle!(profile), text!(executor, executor_len));
+        profile.0.accepts(executor.parse()?)
+    })
+}
+
 /// The profile that this name means now, to be freed with hl_profile_free.
 ///
 /// HL_UNKNOWN_PROFILE naming the nearest.
@@ -79,7 +100,7 @@ pub unsafe extern "C" fn hl_supervisor_profile(
     enter(|| {
         let (supervisor, name, out) = (handle!(supervisor), text!(name, name_len), out!(out));
         let profile = supervisor.0.profiles().get(name)?;
-        out.set(pointer::share(Arc::new(hl_profile(profile))));
+        out.set(give(profile));
         Ok(())
     })
 }

@@ -1,34 +1,20 @@
-//! What a supervisor tells: samples, tasks, incidents, status and report, mostly as JSON.
+//! What a supervisor tells: tasks, incidents, status and report, mostly as JSON.
 
 use std::ffi::c_char;
 
+use haltline::supervisor::Incident;
 use haltline::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use crate::boundary::enter;
-use crate::pointer::{buffer, handle};
+use crate::pointer::{buffer, handle, os};
 use crate::status::hl_status;
-use crate::supervisor::hl_supervisor;
+use crate::supervisor::{hl_supervisor, set_if_wanted};
 
 /// JSON of what the core keeps.
 pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| {
         Error::new(ErrorKind::Io, format!("the result could not be put into JSON: {e}")).because(e)
-    })
-}
-
-/// The newest sample of the machine and of the host's signals, as a JSON object. What is unknown is absent. Before
-/// the first sample, null.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hl_supervisor_sample_json(
-    supervisor: *const hl_supervisor,
-    buf: *mut c_char,
-    len: usize,
-    needed: *mut usize,
-) -> hl_status {
-    enter(|| {
-        let sample = handle!(supervisor).0.monitor().latest();
-        buffer!(buf, len, needed).fill_text(&to_json(&sample.as_deref())?)
     })
 }
 
@@ -59,6 +45,42 @@ pub unsafe extern "C" fn hl_supervisor_incidents_json(
         let incidents = handle!(supervisor).0.incidents(most);
         let incidents: Vec<_> = incidents.iter().map(|incident| &**incident).collect();
         buffer!(buf, len, needed).fill_text(&to_json(&incidents)?)
+    })
+}
+
+/// Writes the incidents that are kept to a file, a JSON line each, the oldest first; a file that is there is replaced
+/// as a whole. count, which may be NULL, gets how many. Blocks until the file is on the disk.
+///
+/// HL_IO if it cannot be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_supervisor_export_incidents(
+    supervisor: *const hl_supervisor,
+    path: *const c_char,
+    path_len: usize,
+    count: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let exported = handle!(supervisor).0.export_incidents(os!(path, path_len))?;
+        set_if_wanted(count, exported)
+    })
+}
+
+/// Reads an incident file with its rotated parts, the oldest first: a JSON array. An incident that was written again
+/// with a later outcome appears once, with that outcome; a line that a crash cut short is passed over. Needs no
+/// supervisor. Blocks while it reads, each time it is called.
+///
+/// HL_IO if a part cannot be read, or holds a whole line that is no incident.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_incident_read_file_json(
+    path: *const c_char,
+    path_len: usize,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let buffer = buffer!(buf, len, needed);
+        buffer.fill_text(&to_json(&Incident::read_file(os!(path, path_len))?)?)
     })
 }
 

@@ -56,6 +56,48 @@ pub unsafe extern "C" fn hl_session_id(
     })
 }
 
+/// The name of the session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_session_name(
+    session: *const hl_session,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let session = handle!(session);
+        buffer!(buf, len, needed).fill_text(session.0.name())
+    })
+}
+
+/// Its incidents so far, summed up: text for people. The counts of tasks are zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_session_report_text(
+    session: *const hl_session,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let report = handle!(session).0.report();
+        buffer!(buf, len, needed).fill_text(&report.to_string())
+    })
+}
+
+/// Its incidents so far, summed up, as hl_session_report_text: a JSON object.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_session_report_json(
+    session: *const hl_session,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let report = handle!(session).0.report();
+        buffer!(buf, len, needed).fill_text(&to_json(&report)?)
+    })
+}
+
 /// The incidents of its tasks, the newest first: a JSON array. Empty once the supervisor is gone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_session_incidents_json(

@@ -3,15 +3,16 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use haltline::event::{Delivery, SubscribeOptions, Subscription};
-use haltline::{Error, ErrorKind};
+use haltline::event::{Delivery, Policy, SubscribeOptions, Subscription, topic};
+use haltline::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use crate::boundary::{enter, enter_or};
 use crate::pointer::{self, Boxed, Handle, buffer, handle, out, text};
 use crate::record::{gap, to_json};
 use crate::status::hl_status;
-use crate::supervisor::hl_supervisor;
+use crate::supervisor::{hl_supervisor, set_if_wanted};
 
 /// A bounded stream of the events whose topics match a pattern. Any thread may receive; each item goes to one.
 pub struct hl_subscription {
@@ -24,22 +25,41 @@ impl Handle for hl_subscription {
     type Ownership = Boxed;
 }
 
+/// What a subscription does with an event for which there is no room. It loses one either way, and its stream says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum hl_policy {
+    /// Loses the event that has waited longest.
+    HL_POLICY_DROP_OLDEST = 0,
+    /// Loses the new event.
+    HL_POLICY_DROP_NEWEST = 1,
+}
+
+fn policy(number: i32) -> Result<Policy> {
+    match number {
+        n if n == hl_policy::HL_POLICY_DROP_OLDEST as i32 => Ok(Policy::DropOldest),
+        n if n == hl_policy::HL_POLICY_DROP_NEWEST as i32 => Ok(Policy::DropNewest),
+        _ => Err(Error::new(ErrorKind::InvalidArgument, format!("policy {number} is not an hl_policy"))),
+    }
+}
+
 /// Subscribes to the topics that pattern matches: words joined by dots, where * is any one word and > at the end is
-/// one or more, as in "task.*". At most bound events wait, 1024 if it is zero; then the oldest is lost, and the stream
-/// says so.
+/// one or more, as in "task.*". At most bound events wait, 1024 if it is zero; beyond that policy, an hl_policy, says
+/// which is lost.
 ///
-/// HL_INVALID_ARGUMENT for a malformed pattern.
+/// HL_INVALID_ARGUMENT for a malformed pattern or policy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_subscription_new(
     supervisor: *const hl_supervisor,
     pattern: *const c_char,
     pattern_len: usize,
     bound: usize,
+    policy: i32,
     out: *mut *mut hl_subscription,
 ) -> hl_status {
     enter(|| {
         let (supervisor, pattern, out) = (handle!(supervisor), text!(pattern, pattern_len), out!(out));
-        let mut options = SubscribeOptions::default();
+        let mut options = SubscribeOptions::default().policy(self::policy(policy)?);
         if bound != 0 {
             options.bound = bound;
         }
@@ -56,6 +76,61 @@ pub unsafe extern "C" fn hl_subscription_free(subscription: *mut hl_subscription
         // SAFETY: the header asks callers for a handle that they own.
         drop(unsafe { pointer::take(subscription) });
     });
+}
+
+/// Takes no further events. What waits can still be received; then the stream ends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_subscription_close(subscription: *const hl_subscription) -> hl_status {
+    enter(|| {
+        handle!(subscription).events.close();
+        Ok(())
+    })
+}
+
+/// How many events it lost so far, whether its stream has told of them yet or not; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_subscription_lost(subscription: *const hl_subscription) -> u64 {
+    // SAFETY: the header asks callers for a valid handle.
+    unsafe { pointer::look(subscription) }.map_or(0, |subscription| subscription.events.lost())
+}
+
+/// How many events wait; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_subscription_waiting(subscription: *const hl_subscription) -> usize {
+    // SAFETY: the header asks callers for a valid handle.
+    unsafe { pointer::look(subscription) }.map_or(0, |subscription| subscription.events.len())
+}
+
+/// Publishes an event on the bus of a supervisor: data, a JSON value, under a topic. subject, which may be NULL, is what
+/// it is about; data may be NULL for none. reached, which may be NULL, gets how many subscriptions it was offered to.
+/// Never blocks.
+///
+/// HL_INVALID_ARGUMENT for a malformed topic, and for data that are not JSON.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_supervisor_publish(
+    supervisor: *const hl_supervisor,
+    topic: *const c_char,
+    topic_len: usize,
+    subject: *const c_char,
+    subject_len: usize,
+    data: *const c_char,
+    data_len: usize,
+    reached: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let (supervisor, topic) = (handle!(supervisor), text!(topic, topic_len));
+        topic::check(topic)?;
+        let subject = if subject.is_null() { None } else { Some(text!(subject, subject_len).to_owned()) };
+        let data = if data.is_null() { Value::Null } else { json(text!(data, data_len))? };
+        set_if_wanted(reached, supervisor.0.bus().publish(topic, subject, data))
+    })
+}
+
+fn json(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|e| {
+        Error::new(ErrorKind::InvalidArgument, format!("data cannot be taken: it is not JSON: {e}"))
+            .because(e)
+    })
 }
 
 /// The next event, a CloudEvents 1.0 JSON object; or {"gap":{"from":1,"to":3,"lost":3}} where events were lost.

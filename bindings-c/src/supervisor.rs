@@ -3,11 +3,12 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use haltline::Result;
 use haltline::monitor::Monitor;
 use haltline::supervisor::Supervisor;
+use haltline::{Error, ErrorKind, Result};
 
 use crate::boundary::{enter, enter_or};
+use crate::monitor::hl_monitor;
 use crate::pointer::{self, Boxed, Handle, Versioned, handle, os, out, text};
 use crate::status::hl_status;
 use crate::token::{self, hl_token};
@@ -37,7 +38,7 @@ pub struct hl_supervisor_options {
     pub incident_file: *const c_char,
     /// Bytes in incident_file.
     pub incident_file_len: usize,
-    /// Milliseconds between two samples of the machine, 10 or more. Default 1000.
+    /// Milliseconds between two samples of the machine, 10 to 600,000. Default 1000. With a monitor it has to be zero.
     pub sample_interval_ms: u64,
     /// The smallest share of a metric's use, above 0 to 1, with which a task can be nominated. Default 0.1.
     pub min_share: f64,
@@ -51,6 +52,8 @@ pub struct hl_supervisor_options {
     pub max_cancellations_per_minute: u32,
     /// Not zero: decides and records everything, and cancels nothing.
     pub observe_only: u32,
+    /// The monitor whose samples drive the decisions. NULL for one of its own. The handle stays the caller's.
+    pub monitor: *const hl_monitor,
 }
 
 // SAFETY: `repr(C)`, a `usize` first; NULL, zero and 0.0 are valid.
@@ -65,7 +68,15 @@ fn build(options: &hl_supervisor_options) -> Result<Supervisor> {
     if !incident_file.is_null() {
         builder = builder.incident_file(os!(incident_file, options.incident_file_len));
     }
-    if options.sample_interval_ms != 0 {
+    // SAFETY: the header asks callers for a valid handle.
+    if let Some(monitor) = unsafe { pointer::look(options.monitor) } {
+        if options.sample_interval_ms != 0 {
+            let what =
+                "sample_interval_ms is for a supervisor without a monitor; set the monitor's interval_ms";
+            return Err(Error::new(ErrorKind::InvalidArgument, what));
+        }
+        builder = builder.monitor(monitor.0.clone());
+    } else if options.sample_interval_ms != 0 {
         let interval = Duration::from_millis(options.sample_interval_ms);
         builder = builder.monitor(Monitor::builder().interval(interval).start()?);
     }
@@ -156,7 +167,7 @@ pub unsafe extern "C" fn hl_supervisor_token(
 ) -> hl_status {
     enter(|| {
         let (supervisor, out) = (handle!(supervisor), out!(out));
-        out.set(token::give(supervisor.0.task(id)?));
+        out.set(token::give(supervisor.0.token(id)?));
         Ok(())
     })
 }

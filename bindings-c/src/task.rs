@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
-use haltline::supervisor::{CustomTask, Task, Token};
+use haltline::supervisor::{CustomTask, HostThread, Task, Token};
+use haltline::{Error, ErrorKind};
 
 use crate::boundary::{enter, enter_or};
 use crate::callback::{OnCancel, UserData, hl_cancel_fn, hl_free_fn};
@@ -18,11 +19,12 @@ use crate::token::{self, hl_token};
 ///
 /// The processor time of a task from hl_task_start is that of the thread which started it, for as long as it runs:
 /// start it on the thread that does the work, and one task per piece of work. While tasks are nested on one thread,
-/// the innermost is charged.
+/// the innermost is charged. That of a task from hl_task_start_thread is of the thread that calls hl_task_began.
 pub struct hl_task(Work);
 
 enum Work {
     Section(Task),
+    Thread(HostThread),
     Custom(CustomTask),
 }
 
@@ -40,6 +42,7 @@ impl hl_task {
     fn token(&self) -> &Token {
         match &self.0 {
             Work::Section(task) => task.token(),
+            Work::Thread(thread) => thread.token(),
             Work::Custom(task) => task.token(),
         }
     }
@@ -48,11 +51,8 @@ impl hl_task {
     fn finish(self) -> bool {
         match self.0 {
             Work::Section(task) => task.finish(),
-            Work::Custom(task) => {
-                let token = task.token().clone();
-                task.finish();
-                !token.is_cancelled()
-            }
+            Work::Thread(thread) => thread.finish(),
+            Work::Custom(task) => task.finish(),
         }
     }
 }
@@ -77,6 +77,46 @@ pub unsafe extern "C" fn hl_task_start(
         let task = supervisor.0.start(name.to_owned(), profile)?;
         out.set(pointer::give(hl_task(Work::Section(task))));
         Ok(())
+    })
+}
+
+/// Makes a task of a thread that the host starts by its own means. The thread calls hl_task_began first; until then its
+/// processor time is unknown. It has to look at the task often: it can be asked to leave and not be forced. It ends with
+/// hl_task_finish or hl_task_free, on whatever thread.
+///
+/// As hl_task_start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_start_thread(
+    supervisor: *const hl_supervisor,
+    name: *const c_char,
+    name_len: usize,
+    profile: *const c_char,
+    profile_len: usize,
+    out: *mut *mut hl_task,
+) -> hl_status {
+    enter(|| {
+        let (supervisor, name) = (handle!(supervisor), text!(name, name_len));
+        let (profile, out) = (text!(profile, profile_len), out!(out));
+        let thread = supervisor.0.host_thread(name.to_owned(), profile)?;
+        out.set(pointer::give(hl_task(Work::Thread(thread))));
+        Ok(())
+    })
+}
+
+/// Says that the calling thread is the one of a task from hl_task_start_thread. Only the first call counts.
+///
+/// HL_INVALID_ARGUMENT for a task that was started otherwise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_began(task: *const hl_task) -> hl_status {
+    enter(|| match &handle!(task).0 {
+        Work::Thread(thread) => {
+            thread.began();
+            Ok(())
+        }
+        _ => {
+            let what = "task has no thread that could begin; hl_task_start_thread starts those that have";
+            Err(Error::new(ErrorKind::InvalidArgument, what))
+        }
     })
 }
 

@@ -11,6 +11,8 @@ use crate::boundary::{enter, enter_or};
 use crate::callback::{OnCancel, UserData, hl_cancel_fn, hl_free_fn};
 use crate::outcome::hl_outcome;
 use crate::pointer::{self, Counted, Handle, buffer, handle, out, text};
+use crate::profile::{self, hl_profile};
+use crate::record::to_json;
 use crate::status::hl_status;
 use crate::supervisor::set_if_wanted;
 
@@ -113,6 +115,46 @@ pub unsafe extern "C" fn hl_token_cancel(
     })
 }
 
+/// As hl_token_cancel without a grace: force follows the request at once. If the task is being cancelled already, that
+/// ends its grace. Force exists for processes and for a stopper that has it, not for sections and threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_token_kill(
+    token: *const hl_token,
+    reason: *const c_char,
+    reason_len: usize,
+    cancelled: *mut bool,
+) -> hl_status {
+    enter(|| {
+        let won = handle!(token).0.kill(text!(reason, reason_len));
+        set_if_wanted(cancelled, won)
+    })
+}
+
+/// The profile that the task started with, to be freed with hl_profile_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_token_profile(token: *const hl_token, out: *mut *const hl_profile) -> hl_status {
+    enter(|| {
+        let (token, out) = (handle!(token), out!(out));
+        out.set(profile::give(token.0.profile().clone()));
+        Ok(())
+    })
+}
+
+/// Why the task was cancelled, as incidents have it: {"breach":{...}} with limit, bound, observed and sustained_s,
+/// {"asked":"the reason"} or "shutdown"; null if it was not.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_token_cause_json(
+    token: *const hl_token,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let cause = handle!(token).0.cause();
+        buffer!(buf, len, needed).fill_text(&to_json(&cause)?)
+    })
+}
+
 /// Why the task was cancelled, as a sentence; empty if it was not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_token_cause(
@@ -158,6 +200,22 @@ pub unsafe extern "C" fn hl_token_wait_outcome(
         }
         out.set(outcome.into());
         Ok(())
+    })
+}
+
+/// Waits until the task has left.
+///
+/// HL_TIMED_OUT after timeout_ms.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_token_wait_finished(token: *const hl_token, timeout_ms: u64) -> hl_status {
+    enter(|| {
+        let token = &handle!(token).0;
+        if token.wait_finished(Duration::from_millis(timeout_ms)) {
+            return Ok(());
+        }
+        let (id, name) = (token.id(), token.name());
+        let message = format!("task {id} {name:?} has not left within {timeout_ms} ms; it goes on");
+        Err(Error::new(ErrorKind::TimedOut, message))
     })
 }
 

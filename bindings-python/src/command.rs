@@ -3,22 +3,18 @@
 use std::ffi::OsString;
 use std::fs::File;
 
-use haltline::supervisor::{Command, Finished, Input, Outcome, Output, ProcessTask, Supervisor};
+use haltline::supervisor::{Command, Finished, Output, ProcessTask, Supervisor};
 use haltline::{Error, ErrorKind};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyGenericAlias, PyMapping, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyMapping, PyString};
 
+use crate::finished::{PyFinished, Shown, returncode};
 use crate::profile::Given;
+use crate::stream::{DEVNULL, PIPE, STDOUT, Streams};
 use crate::task::PyToken;
 use crate::{argument, error, wait};
-
-/// The values of `subprocess.PIPE` and `subprocess.DEVNULL`.
-const PIPE: i32 = -1;
-const DEVNULL: i32 = -3;
-/// How much of each stream `run` keeps.
-const CAPTURE_BYTES: usize = 64 << 20;
 
 /// What `run` and `popen` are given about the command.
 pub(crate) struct Spec<'a, 'py> {
@@ -26,6 +22,10 @@ pub(crate) struct Spec<'a, 'py> {
     pub(crate) name: Option<&'a str>,
     pub(crate) cwd: Option<&'a Bound<'py, PyAny>>,
     pub(crate) env: Option<&'a Bound<'py, PyMapping>>,
+    pub(crate) streams: Streams<'a, 'py>,
+    pub(crate) own_group: bool,
+    pub(crate) keep_leftovers: bool,
+    pub(crate) without_cgroup: bool,
 }
 
 impl Spec<'_, '_> {
@@ -52,6 +52,15 @@ impl Spec<'_, '_> {
                 let (name, value) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
                 command = command.env(system_text(&name, "env")?, system_text(&value, "env")?);
             }
+        }
+        if self.own_group {
+            command = command.own_group();
+        }
+        if self.keep_leftovers {
+            command = command.keep_leftovers();
+        }
+        if self.without_cgroup {
+            command = command.without_cgroup();
         }
         Ok(command)
     }
@@ -93,13 +102,11 @@ pub(crate) fn run(
     wanted: &Wanted<'_, '_>,
 ) -> PyResult<Py<PyFinished>> {
     let limit = argument::limit(wanted.timeout, "timeout")?;
-    let mut command = spec.command(supervisor)?;
-    if wanted.capture_output {
-        command = command.stdout(Output::Capture(CAPTURE_BYTES)).stderr(Output::Capture(CAPTURE_BYTES));
-    }
-    if let Some(input) = wanted.input {
-        command = command.stdin(Input::Bytes(input_bytes(input, wanted.text)?));
-    }
+    let (stdin, stdout, stderr) =
+        spec.streams.foreground(wanted.capture_output, wanted.input, wanted.text)?;
+    let kept = [&stdout, &stderr].map(|output| matches!(output, Output::Capture(_)));
+    let shown = Shown { kept, text: wanted.text };
+    let command = spec.command(supervisor)?.stdin(stdin).stdout(stdout).stderr(stderr);
     let task = py.detach(|| command.spawn(profile)).map_err(error::raised)?;
     let wait = |limit| wait::until(py, limit, |slice| ended(&task, slice));
     let seen = match wait(limit) {
@@ -107,10 +114,10 @@ pub(crate) fn run(
         Ok(None) => {
             task.cancel(&format!("not done within {:?}", limit.unwrap_or_default()));
             let result = wait(None)?.unwrap_or_else(|| task.wait());
-            let done = made(&task, result, spec.args, wanted)?;
+            let done = PyFinished::made(&task, result, spec.args, shown)?;
             let keywords = PyDict::new(py);
-            keywords.set_item("output", done.stdout.bind(py))?;
-            keywords.set_item("stderr", done.stderr.bind(py))?;
+            keywords.set_item("output", done.stdout(py))?;
+            keywords.set_item("stderr", done.stderr(py))?;
             let seconds = limit.unwrap_or_default().as_secs_f64();
             let class = py.import("subprocess")?.getattr("TimeoutExpired")?;
             return Err(PyErr::from_value(class.call((spec.args, seconds), Some(&keywords))?));
@@ -122,7 +129,7 @@ pub(crate) fn run(
             return Err(raised);
         }
     };
-    let finished = Py::new(py, made(&task, seen, spec.args, wanted)?)?;
+    let finished = Py::new(py, PyFinished::made(&task, seen, spec.args, shown)?)?;
     if wanted.check {
         finished.get().check_returncode(py)?;
     }
@@ -137,151 +144,14 @@ fn ended(task: &ProcessTask, slice: std::time::Duration) -> Option<Result<Finish
     }
 }
 
-fn input_bytes(input: &Bound<'_, PyAny>, text: bool) -> PyResult<Vec<u8>> {
-    if let Ok(bytes) = input.cast::<PyBytes>() {
-        return Ok(bytes.as_bytes().to_vec());
-    }
-    if let Ok(bytes) = input.cast::<PyByteArray>() {
-        return Ok(bytes.to_vec());
-    }
-    match input.cast::<PyString>() {
-        Ok(string) if text => Ok(string.to_str()?.as_bytes().to_vec()),
-        _ => Err(error::wrong_type("input", "bytes, or str with text=True", input)),
-    }
-}
-
-fn made(
-    task: &ProcessTask,
-    result: Result<Finished, Error>,
-    args: &Bound<'_, PyAny>,
-    wanted: &Wanted<'_, '_>,
-) -> PyResult<PyFinished> {
-    let py = args.py();
-    let finished = result.map_err(error::raised)?;
-    let stream = |bytes: &[u8]| -> PyResult<Py<PyAny>> {
-        if !wanted.capture_output {
-            return Ok(py.None());
-        }
-        let bytes = PyBytes::new(py, bytes).into_any();
-        if !wanted.text {
-            return Ok(bytes.unbind());
-        }
-        let text = bytes.call_method1("decode", ("utf-8",))?;
-        let text = text.call_method1("replace", ("\r\n", "\n"))?.call_method1("replace", ("\r", "\n"))?;
-        Ok(text.unbind())
-    };
-    Ok(PyFinished {
-        args: args.clone().unbind(),
-        stdout: stream(&finished.stdout)?,
-        stderr: stream(&finished.stderr)?,
-        task_id: task.id(),
-        notice: task.check().err().map(|notice| error::cancelled(&notice).into_value(py).into_any()),
-        finished,
-    })
-}
-
-/// How a command ended; like `subprocess.CompletedProcess`, with what supervision adds. Immutable.
-#[pyclass(frozen, name = "Finished", module = "haltline")]
-pub(crate) struct PyFinished {
-    finished: Finished,
-    /// The command, as it was given.
-    #[pyo3(get)]
-    args: Py<PyAny>,
-    /// What it wrote to standard output, or None if that was not captured.
-    #[pyo3(get)]
-    stdout: Py<PyAny>,
-    /// What it wrote to standard error, or None if that was not captured.
-    #[pyo3(get)]
-    stderr: Py<PyAny>,
-    /// The id of the task.
-    #[pyo3(get)]
-    task_id: u64,
-    notice: Option<Py<PyAny>>,
-}
-
-#[pymethods]
-impl PyFinished {
-    /// Its exit code, or the negative number of the signal that ended it; None if nobody was there to see it.
-    #[getter]
-    fn returncode(&self) -> Option<i32> {
-        self.finished.exit.code.or(self.finished.exit.signal.map(|signal| -signal))
-    }
-
-    /// Why it was cancelled, as in `Token.cause`, or None.
-    #[getter]
-    fn cancelled<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.finished.cancelled.as_ref().map(|c| error::cause(py, c)).transpose()
-    }
-
-    /// How the cancellation ended: stopped, killed or still_running; None if it was not cancelled.
-    #[getter]
-    fn outcome(&self) -> Option<&'static str> {
-        self.finished.outcome.map(Outcome::name)
-    }
-
-    /// The processes that it had left behind, which were stopped: id and name.
-    #[getter]
-    fn leftovers(&self) -> Vec<(u32, String)> {
-        self.finished.leftovers.clone()
-    }
-
-    /// How many bytes of its output were beyond the 64 MiB of each stream that are kept.
-    #[getter]
-    fn dropped(&self) -> u64 {
-        self.finished.dropped
-    }
-
-    /// Raises subprocess.CalledProcessError if the command failed or was cancelled; then its cause is a
-    /// Cancelled.
-    fn check_returncode(&self, py: Python<'_>) -> PyResult<()> {
-        let code = self.returncode();
-        if code == Some(0) && self.notice.is_none() {
-            return Ok(());
-        }
-        let class = py.import("subprocess")?.getattr("CalledProcessError")?;
-        let failed = class.call1((code.unwrap_or(-9), &self.args, &self.stdout, &self.stderr))?;
-        let failed = PyErr::from_value(failed);
-        failed.set_cause(py, self.notice.as_ref().map(|n| PyErr::from_value(n.bind(py).clone())));
-        Err(failed)
-    }
-
-    /// For annotations: `Finished[int]`.
-    #[classmethod]
-    fn __class_getitem__<'py>(
-        cls: &Bound<'py, PyType>,
-        item: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyGenericAlias>> {
-        PyGenericAlias::new(cls.py(), cls.as_any(), item)
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let code = self.returncode().map_or("unknown".to_owned(), |c| c.to_string());
-        Ok(format!("<haltline.Finished {} returncode={code}>", self.args.bind(py).repr()?))
-    }
-}
-
 pub(crate) fn popen(
     py: Python<'_>,
     supervisor: &Supervisor,
     profile: Given<'_>,
     spec: &Spec<'_, '_>,
-    streams: [Option<i32>; 3],
 ) -> PyResult<Py<PyProcessTask>> {
-    let [stdin, stdout, stderr] = streams;
-    let input = match stdin {
-        None => Input::Inherit,
-        Some(PIPE) => Input::Piped,
-        Some(DEVNULL) => Input::Null,
-        Some(other) => return Err(no_stream("stdin", other)),
-    };
-    let output = |name, wanted| match wanted {
-        None => Ok(Output::Inherit),
-        Some(PIPE) => Ok(Output::Piped),
-        Some(DEVNULL) => Ok(Output::Null),
-        Some(other) => Err(no_stream(name, other)),
-    };
-    let command = spec.command(supervisor)?;
-    let command = command.stdin(input).stdout(output("stdout", stdout)?).stderr(output("stderr", stderr)?);
+    let (stdin, stdout, stderr) = spec.streams.background()?;
+    let command = spec.command(supervisor)?.stdin(stdin).stdout(stdout).stderr(stderr);
     let task = py.detach(|| command.spawn(profile)).map_err(error::raised)?;
     let base = PyToken { token: task.token().clone() };
     let open = |file: Option<File>, mode| file.map(|f| opened(py, f, mode)).transpose();
@@ -294,10 +164,6 @@ pub(crate) fn popen(
         task,
     };
     Py::new(py, PyClassInitializer::from(base).add_subclass(process))
-}
-
-fn no_stream(name: &str, given: i32) -> PyErr {
-    error::invalid(format!("{name}: {given} is no stream; give None, subprocess.PIPE or subprocess.DEVNULL"))
 }
 
 /// A file object of Python around a pipe's end.
@@ -343,13 +209,26 @@ impl PyProcessTask {
         self.task.pid()
     }
 
+    /// The process id of its guardian, which is no part of the tree.
+    #[getter]
+    fn guardian_pid(&self) -> u32 {
+        self.task.guardian_pid()
+    }
+
+    /// The exit code of the command itself, or the negative number of the signal that ended it; None while it
+    /// runs. Its tree may live on.
+    #[getter]
+    fn returncode(&self, py: Python<'_>) -> Option<i32> {
+        py.detach(|| self.task.exit()).as_ref().and_then(returncode)
+    }
+
     /// The ids of all its processes at the last look.
     #[getter]
     fn pids(&self, py: Python<'_>) -> Vec<u32> {
         py.detach(|| self.task.pids())
     }
 
-    /// Sends a signal to the command itself, not to its tree. Use `cancel` to stop the tree.
+    /// Sends a signal to the command itself, not to its tree. Use `cancel` or `kill` to stop the tree.
     fn signal(&self, py: Python<'_>, signal: i32) {
         py.detach(|| self.task.signal(signal));
     }
@@ -366,15 +245,24 @@ impl PyProcessTask {
                 format!("task {} {:?} has not ended in time; it goes on", self.task.id(), self.task.name());
             return Err(error::raised(Error::new(ErrorKind::TimedOut, late)));
         };
-        let wanted = Wanted { capture_output: false, text: false, input: None, check: false, timeout: None };
-        let made = Py::new(py, made(&self.task, result, self.args.bind(py), &wanted)?)?;
+        let made = PyFinished::made(&self.task, result, self.args.bind(py), Shown::NOTHING)?;
+        let made = Py::new(py, made)?;
         Ok(self.end.lock().get_or_insert(made).clone_ref(py))
+    }
+
+    /// Waits until nothing of the task is left on the machine, not even its guardian, which leaves a moment
+    /// after the tree. Returns False after `timeout` seconds. For a host that ends right after its task.
+    #[pyo3(signature = (timeout = None))]
+    fn wait_cleared(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let limit = argument::limit(timeout, "timeout")?;
+        let cleared = |slice| self.task.wait_cleared(slice).then_some(());
+        Ok(wait::until(py, limit, cleared)?.is_some())
     }
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<PyFinished>()?;
     module.add_class::<PyProcessTask>()?;
     module.add("PIPE", PIPE)?;
+    module.add("STDOUT", STDOUT)?;
     module.add("DEVNULL", DEVNULL)
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use haltline::event::{Delivery, Event, Subscription};
+use haltline::event::{Bus, Delivery, Event, Policy, SubscribeOptions, Subscription};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::{argument, json, wait};
+use crate::{argument, error, json, wait};
 
 /// Something that happened, with the attributes of CloudEvents 1.0. Immutable.
 #[pyclass(frozen, name = "Event", module = "haltline")]
@@ -85,7 +85,21 @@ impl PyGap {
 ///
 /// Ends when it is closed, or when nothing publishes any more because supervisor and monitor are gone.
 #[pyclass(frozen, name = "Subscription", module = "haltline")]
-pub(crate) struct PySubscription(pub(crate) Subscription);
+pub(crate) struct PySubscription(Subscription);
+
+impl PySubscription {
+    pub(crate) fn new(bus: &Bus, pattern: &str, bound: usize, policy: &str) -> PyResult<Self> {
+        let policy = match policy {
+            "drop_oldest" => Policy::DropOldest,
+            "drop_newest" => Policy::DropNewest,
+            other => {
+                return Err(error::invalid(format!("policy: {other:?} is none; drop_oldest or drop_newest")));
+            }
+        };
+        let options = SubscribeOptions::default().bound(bound).policy(policy);
+        bus.subscribe(pattern, options).map(PySubscription).map_err(error::raised)
+    }
+}
 
 #[pymethods]
 impl PySubscription {
@@ -116,6 +130,18 @@ impl PySubscription {
     #[getter]
     fn has_ended(&self, py: Python<'_>) -> bool {
         py.detach(|| self.0.has_ended())
+    }
+
+    /// The pattern it was made with.
+    #[getter]
+    fn pattern(&self) -> &str {
+        self.0.pattern()
+    }
+
+    /// How many events wait.
+    #[getter]
+    fn waiting(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.0.len())
     }
 
     /// How many events it lost so far.

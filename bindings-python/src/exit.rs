@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use haltline::supervisor::Supervisor;
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// How long the end of the interpreter waits for threads that run Python code to leave.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -80,6 +81,18 @@ fn _close(py: Python<'_>) {
             let _ = supervisor.flush(FLUSH);
         }
     });
+    if let Err(raised) = tell_failures(py) {
+        raised.write_unraisable(py, None);
+    }
+}
+
+/// What threads raised and nobody joined for. Without a thread there is none.
+fn tell_failures(py: Python<'_>) -> PyResult<()> {
+    let loaded = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
+    match loaded.get_item("haltline._thread")? {
+        Some(module) => module.call_method0("tell_all").map(drop),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,5 +1,6 @@
 //! Incidents and reports.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use haltline::supervisor::{Incident, Outcome, Report};
@@ -14,6 +15,22 @@ pub(crate) struct PyIncident(pub(crate) Arc<Incident>);
 
 #[pymethods]
 impl PyIncident {
+    /// Reads an incident file with its rotated parts, the oldest first. An incident that was written again with
+    /// a later outcome appears once, with that outcome; a line that a crash cut short is passed over.
+    ///
+    /// Raises IoError if a part cannot be read, or holds a whole line that is no incident.
+    #[staticmethod]
+    fn read_file(py: Python<'_>, path: PathBuf) -> PyResult<Vec<PyIncident>> {
+        let incidents = py.detach(|| Incident::read_file(path)).map_err(error::raised)?;
+        Ok(incidents.into_iter().map(|incident| PyIncident(Arc::new(incident))).collect())
+    }
+
+    /// The version of the record's shape.
+    #[getter]
+    fn schema(&self) -> u32 {
+        self.0.schema
+    }
+
     /// Unique; later ids sort after earlier ones of the same process.
     #[getter]
     fn id(&self) -> &str {
@@ -68,6 +85,14 @@ impl PyIncident {
         json::object(py, &self.0.samples)
     }
 
+    /// The busiest processes of the machine since the limit was first broken, supervised or not, as in
+    /// `Monitor.top_processes`; for host limits. They are read in the background: an incident fresh from memory may
+    /// not have them yet, one from the file does.
+    #[getter]
+    fn top<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        json::object(py, &self.0.top)
+    }
+
     /// What came of it: stopped, killed, still_running or unenforceable; None for a record that cancelled
     /// nobody.
     #[getter]
@@ -85,6 +110,13 @@ impl PyIncident {
     #[getter]
     fn verified_after_ms(&self) -> Option<f64> {
         self.0.verified_after_ms
+    }
+
+    /// Whether the task's guardian was killed: it is known only of the processes seen before that they are
+    /// gone.
+    #[getter]
+    fn unproved(&self) -> bool {
+        self.0.unproved
     }
 
     /// Ids of processes that were not seen to leave.

@@ -1,18 +1,27 @@
 //! The monitor and the signals that the host feeds it.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use haltline::monitor::{Metric, Monitor, Sample, Signals};
+use haltline::monitor::{Metric, Monitor, Sample, Signals, Source, Sources};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString};
 
+use crate::event::PySubscription;
 use crate::{argument, error, json};
 
 /// Samples the machine in the background, and takes the signals that the host feeds.
 ///
-/// `Monitor(interval=1.0, history=300)`: takes a sample every `interval` (10 ms to an hour) and keeps the
-/// last `history`. It stops when nothing refers to it, no supervisor either. The signals may be fed from any
-/// thread.
+/// `Monitor(interval=1.0, history=300)`: takes a sample every `interval` (10 ms to 10 minutes) and keeps the
+/// last `history` (1 to 86,400). It stops when nothing refers to it, no supervisor either. The signals may be
+/// fed from any thread.
+///
+/// No frame for `stall_after` (1 s) is a stall. `sources` names what is read: cpu, memory, load, pressure,
+/// disk, network, process, open_files, limits, probe; None is all, and an empty list leaves the signals.
+/// `probe` is an address "host:port", an interval and a timeout: a TCP connection is opened at that interval,
+/// on a thread of its own, and the time it takes is a latency. `proc_root` and `cgroup_root` are read in place of
+/// /proc and /sys/fs/cgroup, for containers that see the host's files elsewhere.
 #[pyclass(frozen, name = "Monitor", module = "haltline")]
 pub(crate) struct PyMonitor {
     pub(crate) monitor: Monitor,
@@ -30,14 +39,28 @@ impl PyMonitor {
 #[pymethods]
 impl PyMonitor {
     #[new]
-    #[pyo3(signature = (interval = None, *, history = 300, stall_after = None))]
+    #[pyo3(signature = (interval = None, *, history = 300, stall_after = None, sources = None, probe = None,
+        proc_root = None, cgroup_root = None))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         interval: Option<&Bound<'_, PyAny>>,
         history: usize,
         stall_after: Option<&Bound<'_, PyAny>>,
+        sources: Option<&Bound<'_, PyAny>>,
+        probe: Option<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)>,
+        proc_root: Option<PathBuf>,
+        cgroup_root: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let mut builder = Monitor::builder().history(history);
+        let mut chosen = sources.map_or_else(|| Ok(Sources::all()), named)?;
+        let proc_root = proc_root.unwrap_or_else(|| chosen.proc_root().to_owned());
+        let cgroup_root = cgroup_root.unwrap_or_else(|| chosen.cgroup_root().to_owned());
+        chosen = chosen.roots(proc_root, cgroup_root);
+        let mut builder = Monitor::builder().history(history).sources(chosen);
+        if let Some((address, every, timeout)) = probe {
+            let every = argument::time(&every, "probe")?;
+            builder = builder.probe(address, every, argument::time(&timeout, "probe")?);
+        }
         if let Some(interval) = argument::limit(interval, "interval")? {
             builder = builder.interval(interval);
         }
@@ -66,11 +89,13 @@ impl PyMonitor {
 
     /// The last `count` samples, the oldest first.
     fn recent<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for one in py.detach(|| self.monitor.recent(count)) {
-            list.append(sample(py, &one)?)?;
-        }
-        Ok(list)
+        list(py, &py.detach(|| self.monitor.recent(count)))
+    }
+
+    /// The samples that are at most `window` older than the newest one, the oldest first.
+    fn window<'py>(&self, py: Python<'py>, window: &Bound<'_, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let window = argument::time(window, "window")?;
+        list(py, &py.detach(|| self.monitor.window(window)))
     }
 
     /// Takes a sample now, on this thread.
@@ -90,10 +115,7 @@ impl PyMonitor {
         window: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let window = argument::time(window, "window")?;
-        let known = Metric::from_name(metric).ok_or_else(|| {
-            let names = Metric::FIXED.map(|m| m.name().into_owned()).join(", ");
-            error::invalid(format!("metric: {metric:?} is none; known are {names}, and gauge.NAME"))
-        })?;
+        let known: Metric = metric.parse().map_err(error::raised)?;
         py.detach(|| self.monitor.summary(&known, window)).map(|s| json::dict(py, &s)).transpose()
     }
 
@@ -117,6 +139,20 @@ impl PyMonitor {
         json::object(py, &top)
     }
 
+    /// The `count` processes with most resident memory, the largest first. Their CPU is that since they began.
+    ///
+    /// Raises IoError if the list of processes cannot be read.
+    fn top_processes_by_memory<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyAny>> {
+        let top = py.detach(|| self.monitor.top_processes_by_memory(count)).map_err(error::raised)?;
+        json::object(py, &top)
+    }
+
+    /// Subscribes to what the monitor tells, `monitor.sample` and `monitor.degraded`, as `Supervisor.subscribe`.
+    #[pyo3(signature = (pattern, *, bound = 1024, policy = "drop_oldest"))]
+    fn subscribe(&self, pattern: &str, bound: usize, policy: &str) -> PyResult<PySubscription> {
+        PySubscription::new(self.monitor.bus(), pattern, bound, policy)
+    }
+
     /// Ends the sampling; signals may still be fed and the history stays readable. Blocks until a sample
     /// under way is done.
     fn stop(&self, py: Python<'_>) {
@@ -128,7 +164,7 @@ impl PyMonitor {
         self.signals.frame();
     }
 
-    /// No frames are drawn from here until `resume` or the next frame, on purpose: that is no stall.
+    /// No frames are drawn from here until `resume`, on purpose: that is no stall. Frames are ignored meanwhile.
     fn pause(&self) {
         self.signals.pause();
     }
@@ -138,13 +174,35 @@ impl PyMonitor {
         self.signals.resume();
     }
 
-    /// A latency was measured.
+    /// Whether frames are paused.
+    #[getter]
+    fn is_paused(&self) -> bool {
+        self.signals.is_paused()
+    }
+
+    /// Frames per second at this moment; None while paused or before two frames were seen.
+    fn fps(&self) -> Option<f64> {
+        self.signals.fps()
+    }
+
+    /// The times between frames over the last second, in milliseconds: p50_ms, p95_ms, p99_ms, max_ms. None
+    /// without any.
+    fn frame_times<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        json::object(py, &self.signals.frame_times())
+    }
+
+    /// How long no frame has come, in seconds, if that is a stall; None otherwise and while paused.
+    fn stalled(&self) -> Option<f64> {
+        self.signals.stalled().map(|gap| gap.as_secs_f64())
+    }
+
+    /// A latency was measured. More than an hour counts as an hour.
     fn latency(&self, seconds: &Bound<'_, PyAny>) -> PyResult<()> {
         self.signals.latency(argument::time(seconds, "seconds")?);
         Ok(())
     }
 
-    /// A response took this long.
+    /// A response took this long. More than an hour counts as an hour.
     fn response(&self, seconds: &Bound<'_, PyAny>) -> PyResult<()> {
         self.signals.response(argument::time(seconds, "seconds")?);
         Ok(())
@@ -155,16 +213,42 @@ impl PyMonitor {
         slf.py().import("haltline._decorator")?.getattr("Timer")?.call1((slf,))
     }
 
-    /// Sets a gauge of the host's own, which samples then carry.
+    /// Sets a gauge of the host's own, which samples carry until it is cleared.
     ///
     /// Raises InvalidArgumentError for a value that is not finite, a bad name, or too many gauges.
     fn gauge(&self, name: &str, value: f64) -> PyResult<()> {
         self.signals.gauge(name, value).map_err(error::raised)
     }
 
+    /// Removes a gauge. Returns whether it existed.
+    fn clear_gauge(&self, name: &str) -> bool {
+        self.signals.clear_gauge(name)
+    }
+
     fn __repr__(&self) -> String {
         format!("<haltline.Monitor every {:?}>", self.monitor.interval())
     }
+}
+
+/// The sources of these names and no others.
+fn named(names: &Bound<'_, PyAny>) -> PyResult<Sources> {
+    if names.is_instance_of::<PyString>() {
+        return Err(error::wrong_type("sources", "a list of names, or None for all", names));
+    }
+    let mut chosen = Sources::none();
+    for name in names.try_iter()? {
+        let source: Source = name?.extract::<String>()?.parse().map_err(error::raised)?;
+        chosen = chosen.with(source);
+    }
+    Ok(chosen)
+}
+
+fn list<'py>(py: Python<'py>, samples: &[Arc<Sample>]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for one in samples {
+        list.append(sample(py, one)?)?;
+    }
+    Ok(list)
 }
 
 /// A sample with its moments as numbers: `at` in seconds on the monitor's clock, `wall` as a Unix timestamp.

@@ -136,6 +136,14 @@ impl PyProfile {
         self.0.advisory().iter().map(|l| l.name()).collect()
     }
 
+    /// Raises LimitRefusedError if a task of this executor cannot have the profile: it names a limit that the
+    /// executor can neither measure nor enforce and that is not advisory.
+    ///
+    /// `executor` is cooperative, future, thread, process or custom.
+    fn accepts(&self, executor: &str) -> PyResult<()> {
+        executor.parse().and_then(|executor| self.0.accepts(executor)).map_err(error::raised)
+    }
+
     /// The settings as a profile file spells them, without the name: `Profile(p.name, **p.to_dict()) == p`.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         json::from_value(py, &self.0.to_json())
@@ -159,7 +167,7 @@ impl PyProfile {
     }
 }
 
-fn parsed(profiles: &Profiles, name: &str, text: &str) -> PyResult<PyProfile> {
+pub(crate) fn parsed(profiles: &Profiles, name: &str, text: &str) -> PyResult<PyProfile> {
     profiles.parse_str(name, text).map(PyProfile).map_err(error::raised)
 }
 

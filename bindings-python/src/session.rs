@@ -43,6 +43,11 @@ impl PySession {
         all.into_iter().map(PyIncident).collect()
     }
 
+    /// Sums up its incidents so far; the counts of tasks in this report are zero. None once it has ended.
+    fn report(&self, py: Python<'_>) -> Option<PyReport> {
+        py.detach(|| self.session.lock().as_ref().map(Session::report)).map(PyReport)
+    }
+
     /// Ends it and sums up its incidents so far; the counts of tasks in this report are zero. None the second
     /// time.
     fn end(&self, py: Python<'_>) -> Option<PyReport> {

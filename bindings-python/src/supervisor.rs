@@ -2,20 +2,22 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use haltline::ErrorKind;
-use haltline::event::SubscribeOptions;
+use haltline::event::topic;
 use haltline::supervisor::{Profiles, Supervisor};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
-use crate::command::{self, PyFinished, PyProcessTask, Spec, Wanted};
+use crate::command::{self, PyProcessTask, Spec, Wanted};
 use crate::event::PySubscription;
+use crate::finished::PyFinished;
 use crate::incident::{PyIncident, PyReport};
 use crate::monitor::PyMonitor;
-use crate::profile::{Given, PyProfile};
+use crate::profile::{self, Given, PyProfile};
 use crate::session::PySession;
+use crate::stopper::PyCustomTask;
+use crate::stream::Streams;
 use crate::task::{PyTask, PyToken};
 use crate::thread::PyThreadTask;
 use crate::{argument, error, exit, json, wait};
@@ -112,7 +114,7 @@ impl PySupervisor {
     /// Makes a task of every call of a function: `@supervisor.task("attack")`.
     ///
     /// The name is the function's unless `name` is given. A function with a parameter `task` gets its Task
-    /// there. With `thread` a call returns a ThreadTask at once. Coroutine and generator functions are
+    /// there, unless the call gives it one. With `thread` a call returns a ThreadTask at once, as `thread` does. Coroutine and generator functions are
     /// refused with TypeError.
     #[pyo3(signature = (profile, *, name = None, thread = false))]
     fn task<'py>(
@@ -125,10 +127,11 @@ impl PySupervisor {
         slf.py().import("haltline._decorator")?.getattr("task")?.call1((slf, profile, name, thread))
     }
 
-    /// Starts a thread that calls `target(*args, **kwargs)` as a task. It finds its task with
-    /// `haltline.current_task()`.
+    /// Starts a thread that calls `target(*args, **kwargs)` as a task. A target with a parameter `task` gets its
+    /// ThreadTask there, unless the call gives it one; any code finds it with `haltline.current_task()`.
     ///
-    /// Raises as `start`, and SpawnFailedError.
+    /// What the target raises is raised by `ThreadTask.join`; if nobody joins, it goes to
+    /// `threading.excepthook`. Raises as `start`, and SpawnFailedError.
     #[pyo3(signature = (target, profile, args = None, kwargs = None, *, name = None))]
     fn thread<'py>(
         &self,
@@ -155,63 +158,100 @@ impl PySupervisor {
         PyThreadTask::start(py, &self.supervisor, name, Given::of(profile)?, target, args, kwargs)
     }
 
+    /// Puts work under supervision that the host runs itself and stops through `stopper`: any object with three
+    /// methods. `request()` asks the work to stop; `force()` ends it and returns whether it could; `is_gone()`
+    /// returns whether it is seen to be gone, and is polled.
+    ///
+    /// They are called on a thread of `threading`, one call at a time, in the order request, force; what they
+    /// raise goes to `threading.excepthook` and counts as False. One that blocks delays no other task. None is
+    /// called once the interpreter has begun to end.
+    ///
+    /// Raises as `start`. Limits of processor time, memory, processes and output cannot be measured for such
+    /// work and are refused.
+    fn start_with(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        profile: &Bound<'_, PyAny>,
+        stopper: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyCustomTask>> {
+        PyCustomTask::start(py, &self.supervisor, name, Given::of(profile)?, stopper)
+    }
+
     /// Runs a command as a task to its end, in the manner of subprocess.run: the whole process tree, wherever
     /// it goes.
     ///
-    /// `args` is a list of the program and its arguments. The streams are inherited; `capture_output` keeps
-    /// the first 64 MiB of each, `text` decodes them as UTF-8. Being cancelled raises nothing: see
-    /// `Finished.cancelled`. With `check` a failure or a cancellation raises subprocess.CalledProcessError.
-    /// After `timeout` the tree is stopped and subprocess.TimeoutExpired raised. Ctrl-C stops the tree too.
+    /// `args` is a list of the program and its arguments. `stdin`, `stdout` and `stderr` take PIPE, DEVNULL, a
+    /// descriptor, an open file, and for `stderr` STDOUT; None inherits. `capture_output` is PIPE for both: the
+    /// first 64 MiB of each are kept, and `text` decodes them as UTF-8. With `own_group` the command has a process
+    /// group of its own, which Ctrl-C in the terminal does not reach; with `keep_leftovers` processes that outlive
+    /// it run on, supervised; with `without_cgroup` no cgroup is used.
+    ///
+    /// Being cancelled raises nothing: see `Finished.cancelled`. With `check` a failure or a cancellation raises
+    /// subprocess.CalledProcessError. After `timeout` the tree is stopped and subprocess.TimeoutExpired raised.
+    /// Ctrl-C stops the tree too.
     ///
     /// Raises CommandNotFoundError, CommandNotExecutableError, SpawnFailedError, and as `start`.
-    #[pyo3(signature = (args, profile, *, capture_output = false, text = false, input = None, cwd = None,
-        env = None, check = false, timeout = None, name = None))]
+    #[pyo3(signature = (args, profile, *, stdin = None, input = None, stdout = None, stderr = None,
+        capture_output = false, text = false, cwd = None, env = None, check = false, timeout = None, name = None,
+        own_group = false, keep_leftovers = false, without_cgroup = false))]
     #[allow(clippy::too_many_arguments)]
     fn run(
         &self,
         py: Python<'_>,
         args: &Bound<'_, PyAny>,
         profile: &Bound<'_, PyAny>,
+        stdin: Option<&Bound<'_, PyAny>>,
+        input: Option<&Bound<'_, PyAny>>,
+        stdout: Option<&Bound<'_, PyAny>>,
+        stderr: Option<&Bound<'_, PyAny>>,
         capture_output: bool,
         text: bool,
-        input: Option<&Bound<'_, PyAny>>,
         cwd: Option<&Bound<'_, PyAny>>,
         env: Option<&Bound<'_, PyMapping>>,
         check: bool,
         timeout: Option<&Bound<'_, PyAny>>,
         name: Option<&str>,
+        own_group: bool,
+        keep_leftovers: bool,
+        without_cgroup: bool,
     ) -> PyResult<Py<PyFinished>> {
-        let spec = Spec { args, name, cwd, env };
+        let streams = Streams { stdin, stdout, stderr };
+        let spec = Spec { args, name, cwd, env, streams, own_group, keep_leftovers, without_cgroup };
         let wanted = Wanted { capture_output, text, input, check, timeout };
         command::run(py, &self.supervisor, Given::of(profile)?, &spec, &wanted)
     }
 
-    /// Starts a command as a task. `stdin`, `stdout` and `stderr` take subprocess.PIPE and
-    /// subprocess.DEVNULL.
+    /// Starts a command as a task. The arguments are those of `run`; with PIPE the other end is a binary file of
+    /// the ProcessTask.
     ///
     /// Raises as `run`.
     #[pyo3(signature = (args, profile, *, stdin = None, stdout = None, stderr = None, cwd = None, env = None,
-        name = None))]
+        name = None, own_group = false, keep_leftovers = false, without_cgroup = false))]
     #[allow(clippy::too_many_arguments)]
     fn popen(
         &self,
         py: Python<'_>,
         args: &Bound<'_, PyAny>,
         profile: &Bound<'_, PyAny>,
-        stdin: Option<i32>,
-        stdout: Option<i32>,
-        stderr: Option<i32>,
+        stdin: Option<&Bound<'_, PyAny>>,
+        stdout: Option<&Bound<'_, PyAny>>,
+        stderr: Option<&Bound<'_, PyAny>>,
         cwd: Option<&Bound<'_, PyAny>>,
         env: Option<&Bound<'_, PyMapping>>,
         name: Option<&str>,
+        own_group: bool,
+        keep_leftovers: bool,
+        without_cgroup: bool,
     ) -> PyResult<Py<PyProcessTask>> {
-        let spec = Spec { args, name, cwd, env };
-        command::popen(py, &self.supervisor, Given::of(profile)?, &spec, [stdin, stdout, stderr])
+        let streams = Streams { stdin, stdout, stderr };
+        let spec = Spec { args, name, cwd, env, streams, own_group, keep_leftovers, without_cgroup };
+        command::popen(py, &self.supervisor, Given::of(profile)?, &spec)
     }
 
     /// The token of the running task with this id. Raises UnknownTaskError.
     fn token(&self, id: u64) -> PyResult<PyToken> {
-        self.supervisor.task(id).map(|token| PyToken { token }).map_err(error::raised)
+        self.supervisor.token(id).map(|token| PyToken { token }).map_err(error::raised)
     }
 
     /// Asks one task to stop. Returns its token, on which `wait_outcome` waits. Raises UnknownTaskError.
@@ -239,6 +279,14 @@ impl PySupervisor {
         py.detach(|| self.supervisor.incidents(most)).into_iter().map(PyIncident).collect()
     }
 
+    /// Writes the incidents kept in memory to `path`, one JSON line each, the oldest first; a file that is there
+    /// is replaced as a whole. Returns how many. Blocks until the file is on the disk.
+    ///
+    /// Raises IoError if it cannot be written.
+    fn export_incidents(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        py.detach(|| self.supervisor.export_incidents(path)).map_err(error::raised)
+    }
+
     /// Counts of tasks and outcomes, and whether all is well with the incident file.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let status = py.detach(|| self.supervisor.status());
@@ -256,16 +304,39 @@ impl PySupervisor {
     }
 
     /// Subscribes to topics such as `task.*`; `>` at the end is everything below. Of more than `bound`
-    /// waiting events the oldest are lost, and a Gap tells so. Raises InvalidArgumentError.
-    #[pyo3(signature = (pattern, *, bound = 1024))]
-    fn subscribe(&self, pattern: &str, bound: usize) -> PyResult<PySubscription> {
-        let options = SubscribeOptions::default().bound(bound);
-        self.supervisor.bus().subscribe(pattern, options).map(PySubscription).map_err(error::raised)
+    /// waiting events the oldest are lost, or with `policy` drop_newest those that come, and a Gap tells so.
+    /// Raises InvalidArgumentError.
+    #[pyo3(signature = (pattern, *, bound = 1024, policy = "drop_oldest"))]
+    fn subscribe(&self, pattern: &str, bound: usize, policy: &str) -> PyResult<PySubscription> {
+        PySubscription::new(self.supervisor.bus(), pattern, bound, policy)
+    }
+
+    /// Publishes `data`, anything that JSON can hold, under a topic; `subject` is what it is about. Returns how
+    /// many subscriptions it was offered to. Never blocks. Raises InvalidArgumentError for a malformed topic.
+    #[pyo3(signature = (topic, data = None, *, subject = None))]
+    fn publish(
+        &self,
+        py: Python<'_>,
+        topic: &str,
+        data: Option<&Bound<'_, PyAny>>,
+        subject: Option<String>,
+    ) -> PyResult<usize> {
+        topic::check(topic).map_err(error::raised)?;
+        let data = data.map_or(Ok(serde_json::Value::Null), |data| json::to_value(data, "data"))?;
+        Ok(py.detach(|| self.supervisor.bus().publish(topic, subject, data)))
     }
 
     /// The profile of this name. Raises UnknownProfileError, which names the nearest.
     fn profile(&self, name: &str) -> PyResult<PyProfile> {
         self.supervisor.profiles().get(name).map(PyProfile).map_err(error::raised)
+    }
+
+    /// Reads the text of a profile file as `Profile.parse` does, where `extends` means the profiles of this
+    /// supervisor. It is not added to them.
+    ///
+    /// Raises InvalidProfileError naming key and value.
+    fn parse_profile(&self, name: &str, text: &str) -> PyResult<PyProfile> {
+        profile::parsed(self.supervisor.profiles(), name, text)
     }
 
     /// The names of all profiles, in alphabetical order.
@@ -304,7 +375,7 @@ impl PySupervisor {
     #[pyo3(signature = (timeout = None))]
     fn flush(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let limit = argument::limit(timeout, "timeout")?.unwrap_or(PATIENCE);
-        self.patiently(py, limit, |slice| self.supervisor.flush(slice))
+        wait::patiently(py, limit, |slice| self.supervisor.flush(slice))
     }
 
     /// Cancels every task, starts no more, and waits until each stop is verified and written. Returns what
@@ -319,7 +390,7 @@ impl PySupervisor {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let limit = argument::limit(timeout, "timeout")?.unwrap_or(PATIENCE);
-        let left = self.patiently(py, limit, |slice| self.supervisor.shutdown(slice))?;
+        let left = wait::patiently(py, limit, |slice| self.supervisor.shutdown(slice))?;
         json::object(py, &left)
     }
 
@@ -334,31 +405,11 @@ impl PySupervisor {
         _raised: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.patiently(py, PATIENCE, |slice| self.supervisor.shutdown(slice)).map(drop)
+        wait::patiently(py, PATIENCE, |slice| self.supervisor.shutdown(slice)).map(drop)
     }
 
     fn __repr__(&self) -> String {
         format!("<haltline.Supervisor with {} active tasks>", self.supervisor.status().active)
-    }
-}
-
-impl PySupervisor {
-    /// Repeats a wait of the core in slices until it is no longer late, or `limit` is over.
-    fn patiently<T: Send>(
-        &self,
-        py: Python<'_>,
-        limit: Duration,
-        wait: impl Fn(Duration) -> haltline::Result<T> + Sync,
-    ) -> PyResult<T> {
-        let end = Instant::now() + limit;
-        let seen = wait::until(py, Some(limit), |slice| match wait(slice) {
-            Err(late) if late.kind() == ErrorKind::TimedOut && Instant::now() < end => None,
-            result => Some(result),
-        })?;
-        match seen {
-            Some(result) => result.map_err(error::raised),
-            None => py.detach(|| wait(Duration::ZERO)).map_err(error::raised),
-        }
     }
 }
 

@@ -95,6 +95,16 @@ impl PyToken {
         py.detach(|| self.token.cancel(reason))
     }
 
+    /// Like `cancel` without a grace: force follows the request at once. If the task is being cancelled already,
+    /// that ends its grace. Force exists for commands and for a stopper that has it, not for sections and
+    /// threads.
+    ///
+    /// Returns whether this call cancelled it, as `cancel` does.
+    #[pyo3(signature = (reason = "asked by the host"))]
+    fn kill(&self, py: Python<'_>, reason: &str) -> bool {
+        py.detach(|| self.token.kill(reason))
+    }
+
     /// Calls `handler(outcome)` once if the task is cancelled, after its stop was verified; never if it ends
     /// by itself.
     ///
@@ -138,6 +148,14 @@ impl PyToken {
             None => None,
         })?;
         Ok(seen.flatten().map(Outcome::name))
+    }
+
+    /// Waits until the task has left. Returns whether it has: False after `timeout` seconds. Ctrl-C works.
+    #[pyo3(signature = (timeout = None))]
+    fn wait_finished(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let limit = argument::limit(timeout, "timeout")?;
+        let left = |slice| self.token.wait_finished(slice).then_some(());
+        Ok(wait::until(py, limit, left)?.is_some())
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {

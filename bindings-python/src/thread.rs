@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use haltline::supervisor::{HostThread, Outcome, Supervisor};
 use haltline::{Error, ErrorKind};
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyBaseException, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyGenericAlias, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
@@ -24,9 +24,9 @@ pub(crate) struct PyThreadTask {
     end: Arc<End>,
 }
 
-/// What the target returned or raised, once it did.
+/// What the target returned, or the `Failure` that holds what it raised, once it did.
 #[derive(Default)]
-struct End(Mutex<Option<Result<Py<PyAny>, Py<PyBaseException>>>>);
+struct End(Mutex<Option<Result<Py<PyAny>, Py<PyAny>>>>);
 
 /// What a thread tells of itself: Python's own code calls it first and last.
 #[pyclass(frozen, name = "_Job", module = "haltline._haltline")]
@@ -50,10 +50,10 @@ impl Job {
         }
     }
 
-    fn end(&self, py: Python<'_>, result: Py<PyAny>, raised: Option<Py<PyBaseException>>) {
+    fn end(&self, py: Python<'_>, result: Py<PyAny>, failure: Option<Py<PyAny>>) {
         let Some(held) = self.0.lock().take() else { return };
         task::pop(held.task.bind(py));
-        *held.end.0.lock() = Some(raised.map_or(Ok(result), Err));
+        *held.end.0.lock() = Some(failure.map_or(Ok(result), Err));
         // The task finishes, and only then may the interpreter end.
         drop(held.thread);
         drop(held.inside);
@@ -83,11 +83,13 @@ impl PyThreadTask {
         let made =
             PyClassInitializer::from(PyToken { token }).add_subclass(PyThreadTask { end: end.clone() });
         let made = Bound::new(py, made)?;
+        let task = made.clone();
         let job = Job(Mutex::new(Some(Held { task: made.as_super().clone().unbind(), end, thread, inside })));
         // Python's own thread: when the interpreter ends it stops threads where they stand, which frames of
         // another language below the running code would not survive.
         let kwargs = kwargs.map_or_else(|| PyDict::new(py), Bound::clone);
-        let started = py.import("haltline._thread")?.call_method1("start", (job, name, target, args, kwargs));
+        let started =
+            py.import("haltline._thread")?.call_method1("start", (job, task, name, target, args, kwargs));
         started.map_err(|raised| {
             error::raised(Error::new(ErrorKind::SpawnFailed, format!("starting a thread: {raised}")))
         })?;
@@ -127,7 +129,8 @@ pub(crate) fn call_handler(handler: Py<PyAny>, outcome: Outcome) {
 #[pymethods]
 impl PyThreadTask {
     /// Waits for the thread's end and returns what its target returned, or raises what it raised, Cancelled
-    /// included.
+    /// included. What a target raised and nobody joined for goes to `threading.excepthook` once nothing refers
+    /// to the task any more, at the latest when the interpreter ends; Cancelled does not.
     ///
     /// Raises TimedOutError after `timeout` seconds; the thread goes on. Ctrl-C works.
     #[pyo3(signature = (timeout = None))]
@@ -139,12 +142,17 @@ impl PyThreadTask {
             let late = format!("task {} {:?} has not ended in time; it goes on", token.id(), token.name());
             return Err(error::raised(Error::new(ErrorKind::TimedOut, late)));
         }
-        let end = slf.get().end.0.lock();
-        match &*end {
+        // Copied first: the lock is not held while Python code runs.
+        let end = match &*slf.get().end.0.lock() {
             Some(Ok(value)) => Ok(value.clone_ref(py)),
-            Some(Err(raised)) => Err(PyErr::from_value(raised.bind(py).clone().into_any())),
-            None => Err(PyRuntimeError::new_err("the thread has no result")),
-        }
+            Some(Err(failure)) => Err(failure.clone_ref(py)),
+            None => return Err(PyRuntimeError::new_err("the thread has no result")),
+        };
+        end.map_err(|failure| {
+            let failure = failure.bind(py);
+            let raised = failure.setattr("seen", true).and_then(|()| failure.getattr("raised"));
+            raised.map_or_else(|e| e, PyErr::from_value)
+        })
     }
 
     /// For annotations: `ThreadTask[int]`.
@@ -159,8 +167,7 @@ impl PyThreadTask {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // Nobody holds it without the interpreter lock, so it is free while the collector runs.
         match self.end.0.try_lock().as_deref() {
-            Some(Some(Ok(value))) => visit.call(value),
-            Some(Some(Err(raised))) => visit.call(raised),
+            Some(Some(Ok(held) | Err(held))) => visit.call(held),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use haltline::ErrorKind;
 use pyo3::prelude::*;
+
+use crate::error;
 
 /// How long Ctrl-C may go unnoticed. A condition variable is not woken by a signal.
 const SLICE: Duration = Duration::from_millis(50);
@@ -29,6 +32,23 @@ pub(crate) fn until<T: Send>(
         if left.is_some_and(|l| l <= longest) {
             return Ok(None);
         }
+    }
+}
+
+/// Repeats a wait of the core in slices until it is no longer late, or `limit` is over.
+pub(crate) fn patiently<T: Send>(
+    py: Python<'_>,
+    limit: Duration,
+    wait: impl Fn(Duration) -> haltline::Result<T> + Sync,
+) -> PyResult<T> {
+    let end = Instant::now() + limit;
+    let seen = until(py, Some(limit), |slice| match wait(slice) {
+        Err(late) if late.kind() == ErrorKind::TimedOut && Instant::now() < end => None,
+        result => Some(result),
+    })?;
+    match seen {
+        Some(result) => result.map_err(error::raised),
+        None => py.detach(|| wait(Duration::ZERO)).map_err(error::raised),
     }
 }
 

@@ -191,3 +191,122 @@ def test_commands_run_side_by_side(supervisor):
     processes = [supervisor.popen(["sleep", "0.3"], "craft") for _ in range(8)]
     assert [p.wait(20).returncode for p in processes] == [0] * 8
     assert time.monotonic() - began < 8 * 0.3
+
+
+def test_streams_are_given_as_subprocess_takes_them(supervisor, tmp_path):
+    script = ["sh", "-c", "echo out; echo err >&2; cat"]
+    (tmp_path / "in").write_text("fed\n")
+    with open(tmp_path / "in") as fed, open(tmp_path / "out", "wb") as out:
+        done = supervisor.run(script, "craft", stdin=fed, stdout=out, stderr=subprocess.STDOUT)
+        assert (done.returncode, done.stdout, done.stderr) == (0, None, None)
+        out.write(b"after\n")
+    assert (tmp_path / "out").read_bytes() == b"out\nerr\nfed\nafter\n"
+    done = supervisor.run(
+        script, "craft", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert (done.stdout, done.stderr) == (b"out\nerr\n", None)
+    done = supervisor.run(script, "craft", input="x", stdout=haltline.DEVNULL, stderr=haltline.PIPE, text=True)
+    assert (done.stdout, done.stderr) == (None, "err\n")
+    assert supervisor.run(["cat"], "craft", stdin=subprocess.PIPE, capture_output=True).stdout == b""
+    assert (haltline.PIPE, haltline.STDOUT, haltline.DEVNULL) == (
+        subprocess.PIPE,
+        subprocess.STDOUT,
+        subprocess.DEVNULL,
+    )
+
+
+def test_files_keep_the_limit_on_output(supervisor, tmp_path):
+    little = haltline.Profile("little", task={"max_output_mib": 1}, grace=0.1)
+    with open(tmp_path / "out", "wb") as out:
+        done = supervisor.run(["cat", "/dev/zero"], little, stdout=out, stderr=haltline.STDOUT)
+    assert done.cancelled["limit"] == "task.max_output_mib"
+    assert (tmp_path / "out").stat().st_size >= 1 << 20
+
+
+def test_a_background_command_takes_descriptors_too(supervisor, tmp_path):
+    descriptor = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
+    process = supervisor.popen(["echo", "seen"], "craft", stdout=descriptor, stderr=haltline.STDOUT)
+    os.close(descriptor)
+    assert process.stdout is None
+    assert process.wait(20).returncode == 0
+    assert (tmp_path / "out").read_text() == "seen\n"
+    process = supervisor.popen(
+        ["sh", "-c", "echo a; echo b >&2"], "craft", stdout=haltline.PIPE, stderr=haltline.STDOUT
+    )
+    with process.stdout as both:
+        assert both.read() == b"a\nb\n"
+    assert process.stderr is None
+
+
+def test_streams_that_cannot_be_are_refused(supervisor, tmp_path):
+    for wrong in ({"stdout": haltline.STDOUT}, {"stdin": haltline.STDOUT}):
+        with pytest.raises(ValueError, match="STDOUT is for stderr only"):
+            supervisor.run(["true"], "craft", **wrong)
+    with pytest.raises(ValueError, match="capture_output"):
+        supervisor.run(["true"], "craft", stdout=haltline.PIPE, capture_output=True)
+    with pytest.raises(ValueError, match="input"):
+        supervisor.run(["true"], "craft", stdin=haltline.PIPE, input=b"x")
+    with pytest.raises(ValueError, match="stderr: the descriptor 54321"):
+        supervisor.popen(["true"], "craft", stderr=54321)
+    with pytest.raises(ValueError, match="-9 is no stream"):
+        supervisor.popen(["true"], "craft", stdout=-9)
+    with pytest.raises(TypeError, match="stdout: expected None, PIPE"):
+        supervisor.run(["true"], "craft", stdout="file")
+    with open(tmp_path / "closed", "w") as closed:
+        pass
+    with pytest.raises(TypeError, match="stdout"):
+        supervisor.run(["true"], "craft", stdout=closed)
+    assert supervisor.active() == []
+
+
+def test_a_command_may_have_a_group_of_its_own(supervisor):
+    script = "import os; print(os.getpgrp() == os.getpid())"
+    for own in (True, False):
+        done = supervisor.run([sys.executable, "-c", script], "craft", own_group=own, capture_output=True, text=True)
+        assert done.stdout == f"{own}\n"
+
+
+def test_leftovers_may_be_kept_and_are_supervised(supervisor):
+    process = supervisor.popen(
+        ["sh", "-c", "sleep 60 & echo $!"],
+        "craft",
+        stdout=haltline.PIPE,
+        keep_leftovers=True,
+        without_cgroup=True,
+    )
+    with process.stdout as out:
+        left = int(out.readline())
+        until(lambda: process.returncode == 0)
+        assert not process.is_finished
+        assert not gone(left)
+        assert not process.wait_finished(0.01)
+        assert process.cancel("enough")
+        done = process.wait(20)
+    assert (done.returncode, done.outcome) == (0, "stopped")
+    assert gone(left)
+
+
+def test_a_killed_command_has_no_grace(supervisor):
+    patient = haltline.Profile("patient", grace=1000)
+    process = supervisor.popen(
+        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"], patient, stdout=haltline.PIPE
+    )
+    with process.stdout as out:
+        assert out.readline() == b"ready\n"
+    assert process.returncode is None
+    assert not gone(process.guardian_pid)
+    assert process.guardian_pid not in process.pids
+    assert not process.wait_cleared(0.01)
+    assert process.cancel("please")
+    assert process.wait_outcome(0.2) is None
+    assert not process.kill("now")
+    assert process.wait_outcome(20) == "killed"
+    assert process.wait_cleared(20)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_what_a_command_used_is_told(supervisor):
+    busy = "import time\nwhile time.process_time() < 0.2: pass"
+    done = supervisor.run([sys.executable, "-c", busy], "craft")
+    assert done.cpu_seconds >= 0.2
+    assert done.max_rss_bytes > 1 << 20

@@ -101,3 +101,20 @@ def test_what_does_not_run_when_called_is_refused(supervisor):
         supervisor.task("attack")(3)
     with pytest.raises(TypeError, match="profile"):
         supervisor.task(lambda: None)
+
+
+def test_a_call_that_gives_a_task_of_its_own_keeps_it(supervisor):
+    @supervisor.task("attack")
+    def section(task, n=0):
+        return task, n
+
+    @supervisor.task("attack", thread=True)
+    def thread(task, n=0):
+        return task, n
+
+    assert section("mine", 5) == ("mine", 5)
+    assert section(task="mine") == ("mine", 0)
+    assert thread("mine", 5).join(10) == ("mine", 5)
+    assert thread(task="mine").join(10) == ("mine", 0)
+    started = thread()
+    assert started.join(10) == (started, 0)

@@ -52,3 +52,21 @@ def test_malformed_patterns_are_refused(supervisor, pattern):
         supervisor.subscribe(pattern)
     with pytest.raises(haltline.InvalidArgumentError):
         supervisor.subscribe("a", bound=0)
+
+
+def test_a_host_publishes_events_of_its_own(supervisor):
+    with supervisor.subscribe("host.>", policy="drop_newest", bound=1) as events:
+        assert (events.pattern, events.waiting) == ("host.>", 0)
+        assert supervisor.publish("host.level.up", {"level": 7}, subject="hero") == 1
+        assert supervisor.publish("other") == 0
+        assert supervisor.publish("host.lost") == 1
+        assert (events.waiting, events.lost) == (1, 1)
+        event = events.get(1)
+        assert (event.topic, event.subject, event.data) == ("host.level.up", "hero", {"level": 7})
+        assert isinstance(events.get(1), haltline.Gap)
+    with pytest.raises(haltline.InvalidArgumentError, match=r"a\.\.b"):
+        supervisor.publish("a..b")
+    with pytest.raises(TypeError, match="data"):
+        supervisor.publish("a", object())
+    with pytest.raises(ValueError, match="drop_oldest"):
+        supervisor.subscribe("a", policy="block")

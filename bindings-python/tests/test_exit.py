@@ -73,6 +73,37 @@ s = haltline.Supervisor()
 t = s.start('t', 'attack')
 t.on_cancel(lambda outcome: print('never', file=sys.stderr))
 """,
+    "a stopper that was never called": """
+class Job:
+    def request(self): pass
+    def force(self): return True
+    def is_gone(self): return True
+s = haltline.Supervisor()
+t = s.start_with('t', 'dance', Job())
+""",
+    "a stopper that never returns": """
+class Job:
+    def request(self):
+        print('asked', flush=True)
+        while True:
+            pass
+    def force(self): return True
+    def is_gone(self): return False
+s = haltline.Supervisor()
+t = s.start_with('t', haltline.Profile('p', grace=0.01), Job())
+t.cancel()
+time.sleep(0.1)
+""",
+    "a stopper that is asked again and again": """
+class Job:
+    def request(self): pass
+    def force(self): return False
+    def is_gone(self): return False
+s = haltline.Supervisor()
+t = [s.start_with('t', haltline.Profile('p', grace=0.01), Job()) for _ in range(8)]
+s.stop_all()
+t[0].wait_outcome(10)
+""",
     "a command": "s = haltline.Supervisor(); p = s.popen(['sleep', '600'], 'dance')",
     "an uncollected cycle": """
 s = haltline.Supervisor()
@@ -98,6 +129,26 @@ def test_the_interpreter_ends_in_order(run_python, ending):
     done = run_python(program)
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - began < 20
+
+
+def test_what_a_thread_raised_is_told_at_the_end_if_nobody_joined(run_python):
+    done = run_python("""
+import haltline
+s = haltline.Supervisor()
+def farm(task):
+    raise KeyError("sword")
+t = s.thread(farm, "dance")
+t.wait_finished(10)
+joined = s.thread(farm, "dance", name="joined")
+try:
+    joined.join(10)
+except KeyError:
+    pass
+""")
+    assert done.returncode == 0
+    assert "Exception in thread farm" in done.stderr
+    assert done.stderr.count("KeyError: 'sword'") == 1
+    assert "in farm" in done.stderr
 
 
 def test_a_cancellation_that_nobody_catches_ends_the_program_with_a_traceback(run_python):

@@ -48,6 +48,54 @@ def test_handlers_of_a_thread_and_of_a_command_go_with_them(supervisor):
     until(lambda: gc.collect() >= 0 and seen() is None)
 
 
+class Job(Owner):
+    """Work of the host that leaves when it is asked."""
+
+    gone = False
+
+    def request(self):
+        self.gone = True
+
+    def force(self):
+        return False
+
+    def is_gone(self):
+        return self.gone
+
+
+def test_a_stopper_that_refers_to_its_task_goes_when_the_task_ends(supervisor):
+    job = Job()
+    with supervisor.start_with("render", "craft", job) as job.task:
+        token = supervisor.token(job.task.id)
+    seen = weakref.ref(job)
+    del job
+    until(lambda: gc.collect() >= 0 and seen() is None)
+    assert token.is_finished
+
+
+def test_a_stopper_goes_after_it_was_called(supervisor):
+    job = Job()
+    job.task = supervisor.start_with("render", "craft", job)
+    job.task.on_cancel(job)
+    job.task.cancel("enough")
+    assert job.task.wait_outcome(20) == "stopped"
+    until(lambda: hasattr(job, "outcome"))
+    seen = weakref.ref(job)
+    del job
+    until(lambda: gc.collect() >= 0 and seen() is None)
+
+
+def test_work_that_only_its_stopper_refers_to_is_collected_and_ends(supervisor):
+    job = Job()
+    job.task = supervisor.start_with("render", "craft", job)
+    token, seen = supervisor.token(job.task.id), weakref.ref(job)
+    del job
+    assert not token.is_finished
+    until(lambda: gc.collect() >= 0 and seen() is None)
+    assert token.is_finished
+    assert supervisor.active() == []
+
+
 def test_a_result_that_refers_to_its_thread_is_collected(supervisor):
     class Box:
         pass
@@ -99,6 +147,9 @@ def test_the_collector_may_run_at_any_moment(supervisor):
                 if n % 5 == 0:
                     task.cancel("enough")
             supervisor.thread(lambda: [], "attack").join(10)
+            with supervisor.start_with("render", "attack", Job()) as work:
+                if n % 5 == 0:
+                    work.cancel("enough")
     finally:
         gc.set_threshold(*before)
 

@@ -81,3 +81,53 @@ def test_the_status_counts(supervisor, incident):
     status = supervisor.status()
     assert (status["started"], status["finished"], status["stopped"], status["active"]) == (1, 1, 1, 0)
     assert status["incidents_lost"] == 0
+
+
+def test_a_file_is_read_back(tmp_path):
+    path, copy = tmp_path / "incidents.jsonl", tmp_path / "copy.jsonl"
+    with haltline.Supervisor(incident_file=path) as supervisor:
+        for name in ("first", "second"):
+            with supervisor.start(name, "attack") as task:
+                task.cancel("enough")
+            assert task.wait_outcome(20) == "stopped"
+        supervisor.flush()
+        assert supervisor.export_incidents(copy) == 2
+        known = [i.to_dict() for i in reversed(supervisor.incidents())]
+    with open(path, "a") as file:
+        file.write('{"schema": 1, "id": "cut sho')
+    for each in (path, str(copy)):
+        incidents = haltline.Incident.read_file(each)
+        assert [i.task["name"] for i in incidents] == ["first", "second"]
+        assert [i.to_dict() for i in incidents] == known
+        assert (incidents[0].schema, incidents[0].unproved, incidents[0].top) == (1, False, [])
+    copy.write_text('{"no": "incident"}\n')
+    with pytest.raises(haltline.IoError, match="line 1"):
+        haltline.Incident.read_file(copy)
+    with pytest.raises(haltline.IoError, match="folder"):
+        supervisor.export_incidents("/no/such/folder/x")
+    assert haltline.Incident.read_file(tmp_path / "missing") == []
+
+
+def test_an_incident_of_a_host_limit_names_the_busiest_processes(tmp_path):
+    monitor = haltline.Monitor(interval=0.02)
+    slow = haltline.Profile("slow", host={"max_latency_ms": 100}, sustain=0.2, grace=0.1, blame="any")
+    path = tmp_path / "incidents.jsonl"
+    with haltline.Supervisor(monitor=monitor, profiles=[slow], incident_file=path) as supervisor:
+        with pytest.raises(haltline.Cancelled), supervisor.start("raid", "slow") as task:
+            while True:
+                monitor.latency(0.5)
+                task.sleep(0.01)
+        supervisor.flush()
+    (incident,) = haltline.Incident.read_file(path)
+    assert incident.top
+    assert all(p["pid"] > 0 and p["name"] and p["cpu_percent"] >= 0 for p in incident.top)
+    assert incident.unproved is False
+
+
+def test_a_session_sums_up_while_it_is_open(supervisor):
+    with supervisor.session("evening raid") as session:
+        with supervisor.start("farm", "attack") as task:
+            task.cancel("enough")
+        assert task.wait_outcome(20)
+        assert session.report().to_dict()["outcomes"] == {"stopped": 1}
+    assert session.report() is None

@@ -23,6 +23,8 @@ waits = {
     "event": lambda: supervisor.subscribe("nothing").get(60),
     "next": lambda: next(supervisor.subscribe("nothing")),
     "forever": lambda: task.wait_outcome(),
+    "finished": lambda: task.wait_finished(60),
+    "cleared": lambda: supervisor.popen(["sleep", "60"], "dance").wait_cleared(60),
 }
 print("ready", flush=True)
 began = time.monotonic()
@@ -35,7 +37,10 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("wait", ["sleep", "outcome", "join", "run", "wait", "event", "next", "forever"])
+WAITS = ["sleep", "outcome", "join", "run", "wait", "event", "next", "forever", "finished", "cleared"]
+
+
+@pytest.mark.parametrize("wait", WAITS)
 def test_an_interrupt_ends_the_wait(wait):
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", PROGRAM, wait]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -53,7 +58,7 @@ def test_an_interrupt_ends_the_wait(wait):
         else:
             process.kill()
         # A command that is only waited for goes on; one that is run is stopped.
-        left = 1 if wait == "wait" else 0
+        left = 1 if wait in ("wait", "cleared") else 0
         assert process.stdout.read() == f"interrupted {left}\n"
         assert process.stderr.read() == ""
         assert process.returncode == 0

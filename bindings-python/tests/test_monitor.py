@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -124,3 +125,84 @@ def test_bad_signals_are_refused(monitor):
         monitor.recent(-1)
     with pytest.raises(ValueError, match="history"):
         haltline.Monitor(history=10**9)
+
+
+def test_only_the_sources_that_were_chosen_are_read(tmp_path):
+    monitor = haltline.Monitor(sources=["memory"])
+    monitor.stop()
+    sample = monitor.sample_now()
+    assert "memory" in sample
+    assert not {"cpu", "network", "process"} & set(sample)
+    monitor = haltline.Monitor(sources=[])
+    monitor.stop()
+    assert set(monitor.sample_now()) == {"at", "wall", "signals"}
+    monitor = haltline.Monitor(sources=["memory"], proc_root=tmp_path, cgroup_root=tmp_path)
+    monitor.stop()
+    assert "memory" not in monitor.sample_now()
+    (degraded,) = monitor.degraded()
+    assert degraded["source"] == "memory"
+    assert degraded["reason"]
+    with pytest.raises(ValueError, match="open_files"):
+        haltline.Monitor(sources=["files"])
+    with pytest.raises(TypeError, match="sources"):
+        haltline.Monitor(sources="memory")
+
+
+def test_a_probe_feeds_latencies_and_says_when_it_fails():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monitor = haltline.Monitor(0.02, sources=["probe"], probe=(f"127.0.0.1:{port}", "10ms", 2))
+        until(lambda: monitor.summary("latency_ms", 60))
+        assert monitor.summary("latency_ms", 60)["max"] < 2000
+    until(lambda: [d["source"] for d in monitor.degraded()] == ["probe"])
+    monitor.stop()
+    with pytest.raises(ValueError, match="host:port"):
+        haltline.Monitor(probe=("nowhere", 1, 1))
+    with pytest.raises(ValueError, match="timeout"):
+        haltline.Monitor(probe=("localhost:1", 1, 0))
+    with pytest.raises(TypeError, match="probe"):
+        haltline.Monitor(probe="localhost:1")
+
+
+def test_the_samples_of_a_window_are_listed(monitor):
+    monitor.stop()
+    for mana in range(3):
+        monitor.gauge("mana", mana)
+        monitor.sample_now()
+    assert [s["signals"]["gauges"]["mana"] for s in monitor.window("1h")[-3:]] == [0, 1, 2]
+    assert len(monitor.window(0)) == 1
+
+
+def test_a_gauge_can_be_cleared(monitor):
+    monitor.stop()
+    monitor.gauge("mana", 1)
+    assert monitor.clear_gauge("mana")
+    assert not monitor.clear_gauge("mana")
+    assert "gauges" not in monitor.sample_now()["signals"]
+
+
+def test_frames_are_told_at_once():
+    monitor = haltline.Monitor(sources=[], stall_after="1ms")
+    assert (monitor.fps(), monitor.frame_times(), monitor.stalled(), monitor.is_paused) == (None, None, None, False)
+    for _ in range(3):
+        monitor.frame()
+        time.sleep(0.005)
+    assert 0 < monitor.fps() <= 400
+    assert 5 <= monitor.frame_times()["p50_ms"] <= monitor.frame_times()["max_ms"]
+    assert monitor.stalled() >= 0.005
+    monitor.pause()
+    assert (monitor.fps(), monitor.stalled(), monitor.is_paused) == (None, None, True)
+    monitor.resume()
+    assert not monitor.is_paused
+
+
+def test_the_largest_processes_are_named(monitor):
+    top = monitor.top_processes_by_memory(3)
+    sizes = [p["memory_bytes"] for p in top]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 1 << 20
+
+
+def test_a_monitor_can_be_watched_without_a_supervisor(monitor):
+    with monitor.subscribe("monitor.sample", bound=1) as events:
+        assert events.get(20).topic == "monitor.sample"

@@ -144,3 +144,21 @@ def test_a_folder_is_read_and_reloaded(tmp_path):
     with pytest.raises(haltline.IoError) as caught:
         haltline.Supervisor(profile_folder=tmp_path / "missing")
     assert caught.value.errno == 2
+
+
+def test_a_profile_says_which_executors_can_keep_it():
+    small = Profile("small", task={"max_memory_mib": 64})
+    small.accepts("process")
+    with pytest.raises(haltline.LimitRefusedError, match="max_memory_mib"):
+        small.accepts("thread")
+    Profile("small", extends=small, advisory=["task.max_memory_mib"]).accepts("thread")
+    with pytest.raises(ValueError, match="cooperative"):
+        small.accepts("wizard")
+
+
+def test_a_text_is_read_against_the_profiles_of_a_supervisor(supervisor):
+    supervisor.insert_profile(Profile("base", max_duration=7))
+    assert supervisor.parse_profile("deep", '{"extends": "base"}').max_duration == 7
+    assert "deep" not in supervisor.profile_names()
+    with pytest.raises(haltline.InvalidProfileError, match="base"):
+        Profile.parse("deep", '{"extends": "base"}')

@@ -205,3 +205,24 @@ def test_an_observing_supervisor_cancels_nobody():
             task.check()
         assert supervisor.status()["observing"]
         assert supervisor.incidents()[0].reason == "observing"
+
+
+def test_the_end_of_a_task_can_be_waited_for(supervisor):
+    task = supervisor.start("farm", "attack")
+    assert not task.wait_finished(0.01)
+    threading.Timer(0.02, task.finish).start()
+    assert task.wait_finished(20)
+    assert task.wait_finished()
+    with pytest.raises(ValueError, match="timeout"):
+        task.wait_finished(-1)
+
+
+def test_a_section_cannot_be_forced_so_a_kill_only_asks(supervisor):
+    task = supervisor.start("deaf", haltline.Profile("patient", grace=1000))
+    assert task.kill("now")
+    assert not task.kill()
+    assert task.wait_outcome(20) == "still_running"
+    with pytest.raises(haltline.Cancelled, match="now"):
+        task.check()
+    task.finish()
+    until(lambda: task.outcome == "stopped")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -111,3 +112,84 @@ def test_wrong_arguments_are_refused(supervisor):
     with pytest.raises(TypeError):
         supervisor.thread(print, "attack", 5)
     assert supervisor.thread(len, "attack", ("four",), name="a\0b").join(10) == 4
+
+
+def test_a_target_with_a_parameter_task_gets_its_own(supervisor):
+    def positional(a, task):
+        return a, task
+
+    def keyword(*, task=None):
+        return task
+
+    started = supervisor.thread(positional, "attack", (1,))
+    assert started.join(10) == (1, started)
+    started = supervisor.thread(keyword, "attack")
+    assert started.join(10) is started
+
+
+def test_a_call_that_gives_a_task_of_its_own_keeps_it(supervisor):
+    def worker(task, n=0):
+        return task, n
+
+    def keyword(*, task):
+        return task
+
+    assert supervisor.thread(worker, "attack", ("mine", 5)).join(10) == ("mine", 5)
+    assert supervisor.thread(worker, "attack", kwargs={"task": "mine"}).join(10) == ("mine", 0)
+    given = {"task": "mine"}
+    assert supervisor.thread(keyword, "attack", kwargs=given).join(10) == "mine"
+    assert supervisor.thread(lambda **kwargs: kwargs, "attack").join(10) == {}
+
+
+@pytest.fixture
+def reported(monkeypatch):
+    seen = []
+
+    def hook(report):
+        seen.append((report.exc_type, str(report.exc_value), report.exc_traceback is not None, report.thread.name))
+
+    monkeypatch.setattr("threading.excepthook", hook)
+    return seen
+
+
+def test_what_a_thread_raises_and_nobody_joins_for_is_told(supervisor, reported):
+    def broken(task):
+        raise KeyError("sword")
+
+    supervisor.thread(lambda missing: missing, "attack", name="lambda")
+    until(lambda: reported)
+    (kind, message, traceback, thread) = reported.pop()
+    assert (kind, traceback, thread) == (TypeError, True, "lambda")
+    assert "missing" in message
+    supervisor.thread(broken, "attack")
+    # The traceback refers to the task, so the collector finds it.
+    until(lambda: gc.collect() >= 0 and reported)
+    assert reported == [(KeyError, "'sword'", True, "broken")]
+
+
+def test_what_somebody_joined_for_is_told_to_nobody_else(supervisor, reported):
+    def broken():
+        raise KeyError("sword")
+
+    task = supervisor.thread(broken, "attack")
+    with pytest.raises(KeyError):
+        task.join(10)
+    cancelled = supervisor.thread(lambda task: task.sleep(60), "attack")
+    cancelled.cancel("enough")
+    assert cancelled.wait_finished(10)
+    del task, cancelled
+    gc.collect()
+    assert reported == []
+
+
+def test_what_a_thread_raised_is_told_when_its_task_is_forgotten(supervisor, reported):
+    def broken():
+        raise KeyError("sword")
+
+    task = supervisor.thread(broken, "attack")
+    assert task.wait_finished(10)
+    gc.collect()
+    assert reported == []
+    del task
+    until(lambda: reported)
+    assert reported == [(KeyError, "'sword'", True, "broken")]

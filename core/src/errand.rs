@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -235,18 +235,24 @@ impl InTurn {
 
     /// Waits until all that came before this call has been run; returns false if it had not by `until`.
     pub(crate) fn flush(&self, until: Instant) -> bool {
-        let (done, seen) = mpsc::channel();
+        // No channel: to wait on one, the standard library leaves a few bytes behind on a thread that is not Rust's.
+        let passed = Arc::new((Mutex::new(false), Condvar::new()));
+        let pass = passed.clone();
         self.run(Box::new(move || {
-            let _ = done.send(());
+            *pass.0.lock() = true;
+            pass.1.notify_all();
         }));
         loop {
             self.retry();
-            let left = until.saturating_duration_since(Instant::now());
-            match seen.recv_timeout(left.min(RETRY)) {
-                Ok(()) => return true,
-                Err(_) if left.is_zero() => return false,
-                Err(_) => {}
+            let mut seen = passed.0.lock();
+            if *seen {
+                return true;
             }
+            let now = Instant::now();
+            if now >= until {
+                return false;
+            }
+            passed.1.wait_until(&mut seen, until.min(now + RETRY));
         }
     }
 
@@ -282,6 +288,7 @@ pub(crate) fn join_by(thread: JoinHandle<()>, until: Instant) -> Result<(), Join
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(20)

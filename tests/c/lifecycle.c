@@ -25,6 +25,10 @@ static void a_task_that_is_left_alone_ends_by_itself(hl_supervisor *supervisor) 
     OK(hl_task_finish(task, &by_itself));
     EXPECT(by_itself);
     EXPECT(hl_token_is_finished(token) && !hl_token_is_cancelled(token));
+    OK(hl_token_wait_finished(token, 0));
+    char cause[10];
+    OK(hl_token_cause_json(token, cause, sizeof cause, NULL));
+    EXPECT(strcmp(cause, "null") == 0);
     hl_outcome outcome = HL_OUTCOME_KILLED;
     OK(hl_token_wait_outcome(token, 0, &outcome));
     EXPECT(outcome == HL_OUTCOME_NONE);
@@ -43,6 +47,7 @@ static void a_cancelled_task_is_told_why_and_seen_to_stop(hl_supervisor *supervi
     hl_outcome outcome = HL_OUTCOME_KILLED;
     REFUSED(hl_token_wait_outcome(token, 1, &outcome), HL_TIMED_OUT, "\"harvest\"");
     EXPECT(outcome == HL_OUTCOME_KILLED);
+    REFUSED(hl_token_wait_finished(token, 1), HL_TIMED_OUT, "\"harvest\"");
     OK(hl_supervisor_stop(supervisor, hl_task_id(task), HL_TEXT("the user left")));
     EXPECT(hl_task_is_cancelled(task));
     REFUSED(hl_task_check(task), HL_CANCELLED, "the user left");
@@ -59,6 +64,8 @@ static void a_cancelled_task_is_told_why_and_seen_to_stop(hl_supervisor *supervi
     char cause[100];
     OK(hl_token_cause(token, cause, sizeof cause, NULL));
     EXPECT(strstr(cause, "the user left") != NULL);
+    OK(hl_token_cause_json(token, cause, sizeof cause, NULL));
+    EXPECT(strcmp(cause, "{\"asked\":\"the user left\"}") == 0);
     hl_token_free(token);
 }
 

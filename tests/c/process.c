@@ -89,6 +89,75 @@ static void pipes_are_given_out_once(hl_supervisor *supervisor) {
     hl_process_free(process);
 }
 
+static void streams_may_be_descriptors_of_the_host(hl_supervisor *supervisor) {
+    FILE *in = tmpfile(), *out = tmpfile(), *err = tmpfile();
+    EXPECT(in != NULL && out != NULL && err != NULL && fputs("fed\n", in) >= 0);
+    rewind(in);
+    hl_command *command = shell(supervisor, "echo first; echo second >&2; cat");
+    OK(hl_command_stdin_fd(command, fileno(in)));
+    OK(hl_command_stdout_fd(command, fileno(out)));
+    OK(hl_command_stderr(command, HL_STREAM_STDOUT, 0));
+    OK(hl_command_without_cgroup(command));
+    hl_process *process = spawned(command, "craft");
+    hl_exit end = {.struct_size = sizeof end};
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.code == 0 && end.dropped == 0 && end.max_rss_bytes > 0 && end.cpu_seconds >= 0);
+    OK(hl_process_wait_cleared(process, 30000));
+    hl_process_free(process);
+    char text[40] = "";
+    rewind(out);
+    EXPECT(fread(text, 1, sizeof text, out) == 17 && memcmp(text, "first\nsecond\nfed\n", 17) == 0);
+    command = shell(supervisor, "echo apart >&2; echo 12345");
+    OK(hl_command_stderr_fd(command, fileno(err)));
+    OK(hl_command_stdout(command, HL_STREAM_CAPTURE, 2));
+    process = spawned(command, "craft");
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.code == 0 && end.dropped == 4);
+    hl_process_free(process);
+    rewind(err);
+    EXPECT(fread(text, 1, sizeof text, err) == 6 && memcmp(text, "apart\n", 6) == 0);
+    fclose(in);
+    fclose(out);
+    fclose(err);
+    OK(hl_command_new(supervisor, HL_TEXT("true"), &command));
+    REFUSED(hl_command_stdout_fd(command, -1), HL_INVALID_ARGUMENT, "fd -1");
+    REFUSED(hl_command_stdout_fd(command, 54321), HL_INVALID_ARGUMENT, "fd 54321");
+    REFUSED(hl_command_stdout(command, HL_STREAM_STDOUT, 0), HL_INVALID_ARGUMENT, "HL_STREAM_STDOUT");
+    REFUSED(hl_command_stdin(command, HL_STREAM_STDOUT), HL_INVALID_ARGUMENT, "HL_STREAM_STDOUT");
+    hl_command_free(command);
+}
+
+static void a_killed_command_has_no_grace(hl_supervisor *supervisor) {
+    hl_command *command = shell(supervisor, "trap '' TERM; echo ready; while :; do sleep 1; done");
+    OK(hl_command_stdout(command, HL_STREAM_PIPED, 0));
+    hl_process *process = spawned(command, "long grace");
+    int out = -1;
+    OK(hl_process_take_stdout(process, &out));
+    char ready[6];
+    EXPECT(read(out, ready, sizeof ready) == 6);
+    hl_exit end = {.struct_size = sizeof end};
+    REFUSED(hl_process_exit(process, &end), HL_TIMED_OUT, "goes on");
+    REFUSED(hl_process_wait_cleared(process, 1), HL_TIMED_OUT, "\"sh\"");
+    uint32_t guardian = hl_process_guardian_pid(process);
+    EXPECT(guardian != 0 && guardian != hl_process_pid(process) && is_alive(guardian));
+    const hl_token *token = NULL;
+    OK(hl_process_token(process, &token));
+    OK(hl_token_cancel(token, HL_TEXT("please"), NULL));
+    hl_outcome outcome = HL_OUTCOME_NONE;
+    REFUSED(hl_token_wait_outcome(token, 100, &outcome), HL_TIMED_OUT, "sh");
+    bool cancelled = true;
+    OK(hl_token_kill(token, HL_TEXT("now"), &cancelled));
+    EXPECT(!cancelled);
+    OK(hl_token_wait_outcome(token, 30000, &outcome));
+    EXPECT(outcome == HL_OUTCOME_KILLED);
+    OK(hl_token_wait_finished(token, 30000));
+    OK(hl_process_exit(process, &end));
+    EXPECT(end.signal == SIGKILL && end.code == -1);
+    hl_token_free(token);
+    hl_process_free(process);
+    close(out);
+}
+
 static void a_cancelled_command_is_dead_with_all_its_children(hl_supervisor *supervisor) {
     // It ignores the request, and so does a child of its own.
     hl_command *command = shell(supervisor, "trap '' TERM; sleep 1000 & echo $!; wait; sleep 1000");
@@ -175,6 +244,9 @@ int main(void) {
     what_cannot_start_says_why(supervisor);
     output_and_exit_code_are_kept(supervisor);
     pipes_are_given_out_once(supervisor);
+    streams_may_be_descriptors_of_the_host(supervisor);
+    profile(supervisor, "long grace", "{\"extends\": \"craft\", \"grace\": 1000}");
+    a_killed_command_has_no_grace(supervisor);
     a_cancelled_command_is_dead_with_all_its_children(supervisor);
     what_a_command_leaves_behind_is_stopped_and_named(supervisor);
     a_signal_reaches_the_command_and_its_ids_are_told(supervisor);

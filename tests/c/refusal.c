@@ -20,13 +20,16 @@ static void null_is_refused_by_the_name_of_its_parameter(hl_supervisor *supervis
     REFUSED(hl_subscription_next_json(NULL, 0, NULL, 0, NULL), HL_INVALID_ARGUMENT, "subscription is NULL");
     REFUSED(hl_session_id(NULL, NULL, 0, NULL), HL_INVALID_ARGUMENT, "session is NULL");
     REFUSED(hl_profile_json(NULL, NULL, 0, NULL), HL_INVALID_ARGUMENT, "profile is NULL");
-    REFUSED(hl_supervisor_frame(NULL), HL_INVALID_ARGUMENT, "supervisor is NULL");
+    hl_monitor *monitor = NULL;
+    REFUSED(hl_supervisor_monitor(NULL, &monitor), HL_INVALID_ARGUMENT, "supervisor is NULL");
+    EXPECT(monitor == NULL);
     REFUSED(hl_command_new(supervisor, NULL, 0, &command), HL_INVALID_ARGUMENT, "program is NULL");
     REFUSED(hl_command_spawn(NULL, HL_TEXT("heal"), &process), HL_INVALID_ARGUMENT, "command is NULL");
     EXPECT(task == NULL && process == NULL && command == NULL);
     // Without a task, work should not go on.
     EXPECT(hl_task_is_cancelled(NULL) && hl_token_is_cancelled(NULL) && hl_token_is_finished(NULL));
     EXPECT(hl_task_id(NULL) == 0 && hl_token_id(NULL) == 0 && hl_process_pid(NULL) == 0);
+    EXPECT(hl_process_guardian_pid(NULL) == 0 && hl_subscription_lost(NULL) == 0 && hl_subscription_waiting(NULL) == 0);
     EXPECT(hl_token_outcome(NULL) == HL_OUTCOME_NONE && hl_token_clone(NULL) == NULL);
     OK(hl_task_finish(NULL, NULL));
 }
@@ -133,12 +136,9 @@ static void options_of_another_version_are_understood_or_refused(void) {
     EXPECT(supervisor == NULL);
 }
 
-static void numbers_that_cannot_be_are_refused(hl_supervisor *supervisor) {
-    REFUSED(hl_supervisor_latency_ms(supervisor, -1), HL_INVALID_ARGUMENT, "-1");
-    REFUSED(hl_supervisor_response_ms(supervisor, 1e300), HL_INVALID_ARGUMENT, "response");
-    REFUSED(hl_supervisor_gauge(supervisor, HL_TEXT(""), 1), HL_INVALID_ARGUMENT, "name");
+static void a_malformed_pattern_is_refused(hl_supervisor *supervisor) {
     hl_subscription *events = NULL;
-    REFUSED(hl_subscription_new(supervisor, HL_TEXT("task..x"), 0, &events), HL_INVALID_ARGUMENT, "task..x");
+    REFUSED(hl_subscription_new(supervisor, HL_TEXT("task..x"), 0, 0, &events), HL_INVALID_ARGUMENT, "task..x");
     EXPECT(events == NULL);
 }
 
@@ -153,7 +153,7 @@ int main(void) {
     bad_profiles_are_refused_by_key_and_value();
     a_limit_that_cannot_be_enforced_is_refused(supervisor);
     a_small_buffer_gets_nothing_and_says_what_is_needed(supervisor);
-    numbers_that_cannot_be_are_refused(supervisor);
+    a_malformed_pattern_is_refused(supervisor);
     ended(supervisor);
     options_of_another_version_are_understood_or_refused();
     return 0;

@@ -1,4 +1,4 @@
-// What a supervisor tells: events, samples, tasks, incidents, sessions, reports, profiles.
+// What a supervisor tells: events, tasks, incidents, sessions, reports, profiles.
 
 #include "expect.h"
 #include <time.h>
@@ -14,28 +14,6 @@ static bool told(const char *words) {
     return true;
 }
 
-static void signals_come_back_in_a_sample(hl_supervisor *supervisor) {
-    OK(hl_supervisor_gauge(supervisor, HL_TEXT("queue"), 12.5));
-    OK(hl_supervisor_gauge(supervisor, HL_TEXT("gone"), 1));
-    OK(hl_supervisor_gauge_clear(supervisor, HL_TEXT("gone")));
-    OK(hl_supervisor_frame_pause(supervisor));
-    OK(hl_supervisor_frame_resume(supervisor));
-    // Each sample takes what was fed since the one before.
-    struct timespec moment = {.tv_nsec = 1000000};
-    for (int i = 0; i < 20000; i++) {
-        OK(hl_supervisor_frame(supervisor));
-        OK(hl_supervisor_latency_ms(supervisor, 40));
-        OK(hl_supervisor_response_ms(supervisor, 80));
-        OK(hl_supervisor_sample_json(supervisor, text, sizeof text, NULL));
-        if (strstr(text, "\"latency_ms\":40.0") != NULL) {
-            break;
-        }
-        nanosleep(&moment, NULL);
-    }
-    EXPECT(told("\"latency_ms\":40.0") && told("\"response_ms\":80.0") && told("\"queue\":12.5"));
-    EXPECT(told("\"memory\":") && strstr(text, "gone") == NULL);
-}
-
 static void a_task_is_listed_while_it_runs(hl_supervisor *supervisor) {
     hl_task *task = NULL;
     OK(hl_task_start(supervisor, HL_TEXT("\"quoted\" \xc3\xbc"), HL_TEXT("heal"), &task));
@@ -48,7 +26,7 @@ static void a_task_is_listed_while_it_runs(hl_supervisor *supervisor) {
 
 static void a_cancellation_is_told_everywhere(hl_supervisor *supervisor, const char *file) {
     hl_subscription *events = NULL;
-    OK(hl_subscription_new(supervisor, HL_TEXT("task.cancelled"), 0, &events));
+    OK(hl_subscription_new(supervisor, HL_TEXT("task.cancelled"), 0, HL_POLICY_DROP_OLDEST, &events));
     REFUSED(hl_subscription_next_json(events, 1, text, sizeof text, NULL), HL_TIMED_OUT, "1 ms");
     hl_session *session = NULL;
     OK(hl_session_new(supervisor, HL_TEXT("evening"), &session));
@@ -72,6 +50,12 @@ static void a_cancellation_is_told_everywhere(hl_supervisor *supervisor, const c
     char id[100];
     OK(hl_session_id(session, id, sizeof id, NULL));
     EXPECT(told(id));
+    OK(hl_session_name(session, id, sizeof id, NULL));
+    EXPECT(strcmp(id, "evening") == 0);
+    OK(hl_session_report_text(session, text, sizeof text, NULL));
+    EXPECT(told("1 stopped") && told("victim"));
+    OK(hl_session_report_json(session, text, sizeof text, NULL));
+    EXPECT(told("\"stopped\":1") && told("\"started\":0"));
     hl_session_free(session);
     OK(hl_supervisor_status_json(supervisor, text, sizeof text, NULL));
     EXPECT(told("\"stopped\":1") && told("\"observing\":false"));
@@ -87,10 +71,58 @@ static void a_cancellation_is_told_everywhere(hl_supervisor *supervisor, const c
     hl_subscription_free(events);
 }
 
+static void incidents_are_exported_and_read_back(hl_supervisor *supervisor, const char *file) {
+    char copy[100];
+    snprintf(copy, sizeof copy, "%s.copy", file);
+    size_t count = 0;
+    OK(hl_supervisor_export_incidents(supervisor, copy, strlen(copy), &count));
+    EXPECT(count == 1);
+    const char *files[] = {file, copy};
+    for (int i = 0; i < 2; i++) {
+        size_t needed = 0;
+        REFUSED(hl_incident_read_file_json(files[i], strlen(files[i]), NULL, 0, &needed), HL_BUFFER_TOO_SMALL, "0 bytes");
+        OK(hl_incident_read_file_json(files[i], strlen(files[i]), text, needed, NULL));
+        EXPECT(text[0] == '[' && told("\"name\":\"victim\"") && told("\"outcome\":\"stopped\""));
+    }
+    FILE *damaged = fopen(copy, "w");
+    EXPECT(damaged != NULL && fputs("{\"no\": \"incident\"}\n", damaged) >= 0 && fclose(damaged) == 0);
+    REFUSED(hl_incident_read_file_json(copy, strlen(copy), text, sizeof text, NULL), HL_IO, "line 1");
+    unlink(copy);
+    REFUSED(hl_supervisor_export_incidents(supervisor, HL_TEXT("/no/such/folder/x"), NULL), HL_IO, "/no/such/folder/x");
+}
+
+static void a_host_publishes_events_of_its_own(hl_supervisor *supervisor) {
+    hl_subscription *events = NULL;
+    OK(hl_subscription_new(supervisor, HL_TEXT("host.*"), 2, HL_POLICY_DROP_NEWEST, &events));
+    size_t reached = 0;
+    OK(hl_supervisor_publish(supervisor, HL_TEXT("host.level"), HL_TEXT("hero"), HL_TEXT("{\"level\": 7}"), &reached));
+    EXPECT(reached == 1);
+    OK(hl_supervisor_publish(supervisor, HL_TEXT("other"), NULL, 0, NULL, 0, &reached));
+    EXPECT(reached == 0);
+    for (int i = 0; i < 3; i++) {
+        OK(hl_supervisor_publish(supervisor, HL_TEXT("host.more"), NULL, 0, NULL, 0, NULL));
+    }
+    EXPECT(hl_subscription_waiting(events) == 2 && hl_subscription_lost(events) == 2);
+    OK(hl_subscription_next_json(events, 0, text, sizeof text, NULL));
+    EXPECT(told("\"type\":\"host.level\"") && told("\"subject\":\"hero\"") && told("\"level\":7"));
+    OK(hl_subscription_close(events));
+    OK(hl_supervisor_publish(supervisor, HL_TEXT("host.late"), NULL, 0, NULL, 0, &reached));
+    EXPECT(reached == 0);
+    OK(hl_subscription_next_json(events, 0, text, sizeof text, NULL));
+    EXPECT(told("host.more"));
+    OK(hl_subscription_next_json(events, 0, text, sizeof text, NULL));
+    EXPECT(told("\"lost\":2"));
+    REFUSED(hl_subscription_next_json(events, 0, text, sizeof text, NULL), HL_SHUT_DOWN, "gone");
+    hl_subscription_free(events);
+    REFUSED(hl_supervisor_publish(supervisor, HL_TEXT("a..b"), NULL, 0, NULL, 0, NULL), HL_INVALID_ARGUMENT, "a..b");
+    REFUSED(hl_supervisor_publish(supervisor, HL_TEXT("a"), NULL, 0, HL_TEXT("{"), NULL), HL_INVALID_ARGUMENT, "JSON");
+    REFUSED(hl_subscription_new(supervisor, HL_TEXT("a"), 0, 9, &events), HL_INVALID_ARGUMENT, "policy 9");
+}
+
 static void lost_events_are_told_and_an_end_too(void) {
     hl_supervisor *supervisor = started();
     hl_subscription *events = NULL;
-    OK(hl_subscription_new(supervisor, HL_TEXT("task.*"), 1, &events));
+    OK(hl_subscription_new(supervisor, HL_TEXT("task.*"), 1, HL_POLICY_DROP_OLDEST, &events));
     for (int i = 0; i < 3; i++) {
         hl_task *task = NULL;
         OK(hl_task_start(supervisor, HL_TEXT("quick"), HL_TEXT("heal"), &task));
@@ -113,10 +145,23 @@ static void profiles_are_named_read_and_replaced(hl_supervisor *supervisor) {
     OK(hl_supervisor_profile(supervisor, HL_TEXT("mine"), &mine));
     OK(hl_profile_json(mine, text, sizeof text, NULL));
     EXPECT(told("\"max_duration\":\"7s\"") && told("\"level\":\"safe\""));
+    OK(hl_profile_accepts(mine, HL_TEXT("cooperative")));
+    REFUSED(hl_profile_accepts(mine, HL_TEXT("wizard")), HL_INVALID_ARGUMENT, "\"wizard\"");
+    hl_profile_free(mine);
+    OK(hl_profile_parse(supervisor, HL_TEXT("small"), HL_TEXT("{\"task\": {\"max_memory_mib\": 64}}"), &mine));
+    OK(hl_profile_accepts(mine, HL_TEXT("process")));
+    REFUSED(hl_profile_accepts(mine, HL_TEXT("thread")), HL_LIMIT_REFUSED, "task.max_memory_mib");
     hl_profile_free(mine);
     OK(hl_supervisor_reload_profiles(supervisor));
     hl_task *task = NULL;
     OK(hl_task_start(supervisor, HL_TEXT("t"), HL_TEXT("mine"), &task));
+    const hl_token *token = NULL;
+    OK(hl_task_token(task, &token));
+    OK(hl_token_profile(token, &mine));
+    OK(hl_profile_json(mine, text, sizeof text, NULL));
+    EXPECT(told("\"max_duration\":\"7s\""));
+    hl_profile_free(mine);
+    hl_token_free(token);
     hl_task_free(task);
 }
 
@@ -129,9 +174,10 @@ int main(void) {
     options.incident_file_len = strlen(file);
     hl_supervisor *supervisor = NULL;
     OK(hl_supervisor_new(&options, &supervisor));
-    signals_come_back_in_a_sample(supervisor);
     a_task_is_listed_while_it_runs(supervisor);
     a_cancellation_is_told_everywhere(supervisor, file);
+    incidents_are_exported_and_read_back(supervisor, file);
+    a_host_publishes_events_of_its_own(supervisor);
     profiles_are_named_read_and_replaced(supervisor);
     ended(supervisor);
     lost_events_are_told_and_an_end_too();

@@ -52,6 +52,39 @@ static void *finishes(void *task) {
     return NULL;
 }
 
+static void *begins_and_waits(void *task) {
+    OK(hl_task_began(task));
+    REFUSED(hl_task_sleep_ms(task, HL_FOREVER), HL_CANCELLED, "enough");
+    hl_task_free(task);
+    return NULL;
+}
+
+static void a_thread_of_the_host_is_a_task(void) {
+    hl_task *task = NULL;
+    OK(hl_task_start_thread(supervisor, HL_TEXT("worker"), HL_TEXT("craft"), &task));
+    const hl_token *token = NULL;
+    OK(hl_task_token(task, &token));
+    char listed[4096];
+    OK(hl_supervisor_active_json(supervisor, listed, sizeof listed, NULL));
+    EXPECT(strstr(listed, "\"executor\":\"thread\"") != NULL);
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, begins_and_waits, task) == 0);
+    // A thread cannot be forced: to kill it is to ask it without a grace.
+    bool cancelled = false;
+    OK(hl_token_kill(token, HL_TEXT("enough"), &cancelled));
+    EXPECT(cancelled);
+    OK(hl_token_wait_finished(token, 20000));
+    EXPECT(pthread_join(thread, NULL) == 0);
+    hl_token_free(token);
+    bool by_itself = false;
+    OK(hl_task_start_thread(supervisor, HL_TEXT("worker"), HL_TEXT("craft"), &task));
+    OK(hl_task_finish(task, &by_itself));
+    EXPECT(by_itself);
+    OK(hl_task_start(supervisor, HL_TEXT("section"), HL_TEXT("craft"), &task));
+    REFUSED(hl_task_began(task), HL_INVALID_ARGUMENT, "hl_task_start_thread");
+    hl_task_free(task);
+}
+
 static void a_sleeping_task_is_cancelled_and_ended_by_other_threads(void) {
     hl_task *task = NULL;
     OK(hl_task_start(supervisor, HL_TEXT("sleeper"), HL_TEXT("craft"), &task));
@@ -80,6 +113,7 @@ int main(void) {
         EXPECT(pthread_join(threads[i], NULL) == 0);
     }
     a_sleeping_task_is_cancelled_and_ended_by_other_threads();
+    a_thread_of_the_host_is_a_task();
     ended(supervisor);
     EXPECT(atomic_load(&cancelled) == THREADS * EACH / 10);
     EXPECT(atomic_load(&freed) == THREADS * EACH);

@@ -7,10 +7,12 @@ import inspect
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from haltline import _haltline
+from haltline._parameter import place_of_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from haltline import _haltline
 
 
 def refuse(function: Any, decorator: str) -> None:
@@ -23,16 +25,6 @@ def refuse(function: Any, decorator: str) -> None:
         raise TypeError(f"{decorator}: {function!r} is a generator function, which is not supported")
 
 
-def takes_task(function: Callable[..., Any]) -> bool:
-    """Whether the function has a parameter `task` that can be given by name."""
-    try:
-        parameter = inspect.signature(function).parameters.get("task")
-    except (TypeError, ValueError):
-        return False
-    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return parameter is not None and parameter.kind in by_name
-
-
 def task(
     supervisor: _haltline.Supervisor, profile: str | _haltline.Profile, name: str | None, thread: bool
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -41,23 +33,18 @@ def task(
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         refuse(function, "@supervisor.task")
         label = name if name is not None else getattr(function, "__name__", "task")
-        given = takes_task(function)
+        place = place_of_task(function)
 
         @functools.wraps(function)
         def section(*args: Any, **kwargs: Any) -> Any:
             with supervisor.start(label, profile) as started:
-                if given:
+                if place is not None and len(args) <= place and "task" not in kwargs:
                     kwargs["task"] = started
                 return function(*args, **kwargs)
 
-        def body(*args: Any, **kwargs: Any) -> Any:
-            if given:
-                kwargs["task"] = _haltline.current_task()
-            return function(*args, **kwargs)
-
         @functools.wraps(function)
         def in_thread(*args: Any, **kwargs: Any) -> Any:
-            return supervisor.thread(body, profile, args, kwargs, name=label)
+            return supervisor.thread(function, profile, args, kwargs, name=label)
 
         return in_thread if thread else section
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
 from types import GenericAlias, TracebackType
-from typing import IO, Any, ClassVar, Generic, Literal, TypeAlias, TypedDict, final, overload
+from typing import IO, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypedDict, final, overload
 
 from typing_extensions import ParamSpec, Self, TypeVar, Unpack, disjoint_base
 
@@ -18,10 +18,35 @@ _Text: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 _Level: TypeAlias = Literal["safe", "risky", "dangerous"]
 _Blame: TypeAlias = Literal["culprit", "any"]
 _Outcome: TypeAlias = Literal["stopped", "killed", "still_running"]
+_Executor: TypeAlias = Literal["cooperative", "future", "thread", "process", "custom"]
+_Policy: TypeAlias = Literal["drop_oldest", "drop_newest"]
+_Source: TypeAlias = Literal[
+    "cpu",
+    "memory",
+    "load",
+    "pressure",
+    "disk",
+    "network",
+    "process",
+    "open_files",
+    "limits",
+    "probe",
+]
+# None, PIPE, DEVNULL, for stderr STDOUT, a descriptor, or an open file.
+_Stream: TypeAlias = int | _HasFileno | None
 
 __version__: str
 PIPE: int
+STDOUT: int
 DEVNULL: int
+
+class _HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
+class _Stopper(Protocol):
+    def request(self) -> object: ...
+    def force(self) -> object: ...
+    def is_gone(self) -> object: ...
 
 class _HostLimits(TypedDict, total=False):
     max_cpu_percent: float | None
@@ -91,6 +116,7 @@ class _ProcessUse(TypedDict):
 class _Signals(TypedDict, total=False):
     fps: float
     frame_p99_ms: float
+    stall_ms: float
     latency_ms: float
     response_ms: float
     gauges: dict[str, float]
@@ -107,6 +133,12 @@ class _Sample(TypedDict, total=False):
     process: _ProcessUse
     signals: _Signals
 
+class _FrameTimes(TypedDict):
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
 class _Summary(TypedDict):
     count: int
     mean: float
@@ -117,7 +149,7 @@ class _Summary(TypedDict):
     p99: float
 
 class _Degraded(TypedDict):
-    source: str
+    source: _Source
     reason: str
     since: float
 
@@ -132,7 +164,7 @@ class _TaskSummary(TypedDict, total=False):
     name: str
     profile: str
     level: _Level
-    executor: Literal["cooperative", "future", "thread", "process", "custom"]
+    executor: _Executor
     age_s: float
     cancelling: bool
     cpu_percent: float
@@ -141,6 +173,7 @@ class _TaskSummary(TypedDict, total=False):
     output_bytes: int
     pids: list[int]
     command: list[str]
+    env: list[list[str]]
     outcome: _Outcome
 
 class _Status(TypedDict, total=False):
@@ -227,6 +260,7 @@ class Profile:
     def task(self) -> _TaskLimits: ...
     @property
     def advisory(self) -> list[str]: ...
+    def accepts(self, executor: _Executor) -> None: ...
     def to_dict(self) -> _Settings: ...
     def __getnewargs_ex__(self) -> tuple[tuple[str], _Settings]: ...
     def __eq__(self, other: object, /) -> bool: ...
@@ -253,8 +287,10 @@ class Token:
     def progress(self) -> None: ...
     def sleep(self, seconds: _Time) -> None: ...
     def cancel(self, reason: str = "asked by the host") -> bool: ...
+    def kill(self, reason: str = "asked by the host") -> bool: ...
     def on_cancel(self, handler: Callable[[_Outcome], object]) -> None: ...
     def wait_outcome(self, timeout: _Time | None = None) -> _Outcome | None: ...
+    def wait_finished(self, timeout: _Time | None = None) -> bool: ...
 
 @final
 class Task(Token):
@@ -275,9 +311,25 @@ class ThreadTask(Token, Generic[_T]):
     def __class_getitem__(cls, item: Any) -> GenericAlias: ...
 
 @final
+class CustomTask(Token):
+    def finish(self) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _raised: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
 class ProcessTask(Token):
     @property
     def pid(self) -> int: ...
+    @property
+    def guardian_pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
     @property
     def pids(self) -> list[int]: ...
     @property
@@ -288,6 +340,7 @@ class ProcessTask(Token):
     def stderr(self) -> IO[bytes] | None: ...
     def signal(self, signal: int) -> None: ...
     def wait(self, timeout: _Time | None = None) -> Finished[None]: ...
+    def wait_cleared(self, timeout: _Time | None = None) -> bool: ...
 
 @final
 class Finished(Generic[_T]):
@@ -299,6 +352,10 @@ class Finished(Generic[_T]):
     def stdout(self) -> _T: ...
     @property
     def stderr(self) -> _T: ...
+    @property
+    def cpu_seconds(self) -> float: ...
+    @property
+    def max_rss_bytes(self) -> int: ...
     @property
     def dropped(self) -> int: ...
     @property
@@ -343,6 +400,10 @@ class Subscription:
     @property
     def has_ended(self) -> bool: ...
     @property
+    def pattern(self) -> str: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
     def lost(self) -> int: ...
     def get(self, timeout: _Time | None = None) -> Event | Gap | None: ...
     def close(self) -> None: ...
@@ -359,6 +420,10 @@ class Subscription:
 
 @final
 class Incident:
+    @staticmethod
+    def read_file(path: str | PathLike[str]) -> list[Incident]: ...
+    @property
+    def schema(self) -> int: ...
     @property
     def id(self) -> str: ...
     @property
@@ -378,11 +443,15 @@ class Incident:
     @property
     def samples(self) -> list[dict[str, float]]: ...
     @property
+    def top(self) -> list[_TopProcess]: ...
+    @property
     def outcome(self) -> Literal["stopped", "killed", "still_running", "unenforceable"] | None: ...
     @property
     def forced_after_ms(self) -> float | None: ...
     @property
     def verified_after_ms(self) -> float | None: ...
+    @property
+    def unproved(self) -> bool: ...
     @property
     def alive(self) -> list[int]: ...
     @property
@@ -400,6 +469,7 @@ class Session:
     @property
     def name(self) -> str: ...
     def incidents(self) -> list[Incident]: ...
+    def report(self) -> Report | None: ...
     def end(self) -> Report | None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -418,7 +488,15 @@ class _Timer:
 @final
 class Monitor:
     def __new__(
-        cls, interval: _Time | None = None, *, history: int = 300, stall_after: _Time | None = None
+        cls,
+        interval: _Time | None = None,
+        *,
+        history: int = 300,
+        stall_after: _Time | None = None,
+        sources: Iterable[_Source] | None = None,
+        probe: tuple[str, _Time, _Time] | None = None,
+        proc_root: str | PathLike[str] | None = None,
+        cgroup_root: str | PathLike[str] | None = None,
     ) -> Self: ...
     @property
     def interval(self) -> float: ...
@@ -426,18 +504,29 @@ class Monitor:
     def is_running(self) -> bool: ...
     def latest(self) -> _Sample | None: ...
     def recent(self, count: int) -> list[_Sample]: ...
+    def window(self, window: _Time) -> list[_Sample]: ...
     def sample_now(self) -> _Sample: ...
     def summary(self, metric: str, window: _Time) -> _Summary | None: ...
     def degraded(self) -> list[_Degraded]: ...
     def top_processes(self, count: int) -> list[_TopProcess]: ...
+    def top_processes_by_memory(self, count: int) -> list[_TopProcess]: ...
+    def subscribe(
+        self, pattern: str, *, bound: int = 1024, policy: _Policy = "drop_oldest"
+    ) -> Subscription: ...
     def stop(self) -> None: ...
     def frame(self) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    @property
+    def is_paused(self) -> bool: ...
+    def fps(self) -> float | None: ...
+    def frame_times(self) -> _FrameTimes | None: ...
+    def stalled(self) -> float | None: ...
     def latency(self, seconds: _Time) -> None: ...
     def response(self, seconds: _Time) -> None: ...
     def time(self) -> _Timer: ...
     def gauge(self, name: str, value: float) -> None: ...
+    def clear_gauge(self, name: str) -> bool: ...
 
 @final
 class Supervisor:
@@ -474,20 +563,27 @@ class Supervisor:
         *,
         name: str | None = None,
     ) -> ThreadTask[_R]: ...
+    def start_with(self, name: str, profile: str | Profile, stopper: _Stopper) -> CustomTask: ...
     @overload
     def run(
         self,
         args: Sequence[_Text],
         profile: str | Profile,
         *,
+        stdin: _Stream = None,
+        input: str | bytes | bytearray | None = None,
+        stdout: None = None,
+        stderr: None = None,
         capture_output: Literal[False] = False,
         text: bool = False,
-        input: str | bytes | bytearray | None = None,
         cwd: _Text | None = None,
         env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         check: bool = False,
         timeout: _Time | None = None,
         name: str | None = None,
+        own_group: bool = False,
+        keep_leftovers: bool = False,
+        without_cgroup: bool = False,
     ) -> Finished[None]: ...
     @overload
     def run(
@@ -495,14 +591,20 @@ class Supervisor:
         args: Sequence[_Text],
         profile: str | Profile,
         *,
+        stdin: _Stream = None,
+        input: bytes | bytearray | None = None,
+        stdout: None = None,
+        stderr: None = None,
         capture_output: Literal[True],
         text: Literal[False] = False,
-        input: bytes | bytearray | None = None,
         cwd: _Text | None = None,
         env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         check: bool = False,
         timeout: _Time | None = None,
         name: str | None = None,
+        own_group: bool = False,
+        keep_leftovers: bool = False,
+        without_cgroup: bool = False,
     ) -> Finished[bytes]: ...
     @overload
     def run(
@@ -510,14 +612,20 @@ class Supervisor:
         args: Sequence[_Text],
         profile: str | Profile,
         *,
+        stdin: _Stream = None,
+        input: str | bytes | bytearray | None = None,
+        stdout: None = None,
+        stderr: None = None,
         capture_output: Literal[True],
         text: Literal[True],
-        input: str | bytes | bytearray | None = None,
         cwd: _Text | None = None,
         env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         check: bool = False,
         timeout: _Time | None = None,
         name: str | None = None,
+        own_group: bool = False,
+        keep_leftovers: bool = False,
+        without_cgroup: bool = False,
     ) -> Finished[str]: ...
     @overload
     def run(
@@ -525,37 +633,51 @@ class Supervisor:
         args: Sequence[_Text],
         profile: str | Profile,
         *,
-        capture_output: bool,
-        text: bool = False,
+        stdin: _Stream = None,
         input: str | bytes | bytearray | None = None,
+        stdout: _Stream = None,
+        stderr: _Stream = None,
+        capture_output: bool = False,
+        text: bool = False,
         cwd: _Text | None = None,
         env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         check: bool = False,
         timeout: _Time | None = None,
         name: str | None = None,
+        own_group: bool = False,
+        keep_leftovers: bool = False,
+        without_cgroup: bool = False,
     ) -> Finished[Any]: ...
     def popen(
         self,
         args: Sequence[_Text],
         profile: str | Profile,
         *,
-        stdin: int | None = None,
-        stdout: int | None = None,
-        stderr: int | None = None,
+        stdin: _Stream = None,
+        stdout: _Stream = None,
+        stderr: _Stream = None,
         cwd: _Text | None = None,
         env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         name: str | None = None,
+        own_group: bool = False,
+        keep_leftovers: bool = False,
+        without_cgroup: bool = False,
     ) -> ProcessTask: ...
     def token(self, id: int) -> Token: ...
     def stop(self, id: int, reason: str = "asked by the host") -> Token: ...
     def stop_all(self, reason: str = "asked by the host") -> list[Token]: ...
     def active(self) -> list[_TaskSummary]: ...
     def incidents(self, most: int = 1024) -> list[Incident]: ...
+    def export_incidents(self, path: str | PathLike[str]) -> int: ...
     def status(self) -> _Status: ...
     def report(self) -> Report: ...
     def session(self, name: str) -> Session: ...
-    def subscribe(self, pattern: str, *, bound: int = 1024) -> Subscription: ...
+    def subscribe(
+        self, pattern: str, *, bound: int = 1024, policy: _Policy = "drop_oldest"
+    ) -> Subscription: ...
+    def publish(self, topic: str, data: Any = None, *, subject: str | None = None) -> int: ...
     def profile(self, name: str) -> Profile: ...
+    def parse_profile(self, name: str, text: str) -> Profile: ...
     def profile_names(self) -> list[str]: ...
     def insert_profile(self, profile: Profile) -> Profile | None: ...
     def reload_profiles(self) -> _Changes: ...

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from haltline._haltline import Cancelled
+from haltline._parameter import place_of_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def start(
-    job: Any, name: str, target: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
+    job: Any,
+    task: Any,
+    name: str,
+    target: Callable[..., object],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> None:
-    """Start the thread of a task."""
+    """Start the thread of a task. A target with a parameter `task` gets it there, unless the caller gives one."""
+    place = place_of_task(target)
+    if place is not None and len(args) <= place and "task" not in kwargs:
+        kwargs = {**kwargs, "task": task}
     Thread(target=_run, args=(job, target, args, kwargs), name=name, daemon=True).start()
 
 
@@ -21,9 +35,48 @@ def _run(job: Any, target: Callable[..., object], args: tuple[Any, ...], kwargs:
     try:
         result = target(*args, **kwargs)
     except BaseException as raised:
-        job.end(None, raised)
+        # Its traceback holds this frame, which must not hold the task: then it would never be told in time.
+        del target, args, kwargs
+        job.end(None, Failure(raised))
     else:
         job.end(result, None)
+
+
+_untold: set[ref[Failure]] = set()
+
+
+class Failure:
+    """What a target raised. If nobody has joined its thread by the time this is forgotten, it is told."""
+
+    __slots__ = ("__weakref__", "raised", "seen", "thread")
+
+    def __init__(self, raised: BaseException) -> None:
+        self.raised = raised
+        self.thread = threading.current_thread()
+        # A cancellation has its incident.
+        self.seen = isinstance(raised, Cancelled)
+        if not self.seen:
+            _untold.add(ref(self, _untold.discard))
+
+    def tell(self) -> None:
+        """Tell it as `threading` does, once."""
+        if self.seen:
+            return
+        self.seen = True
+        told = (type(self.raised), self.raised, self.raised.__traceback__, self.thread)
+        threading.excepthook(threading.ExceptHookArgs(told))
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.tell()
+
+
+def tell_all() -> None:
+    """Tell what nobody has asked for until the end of the interpreter."""
+    for each in list(_untold):
+        failure = each()
+        if failure is not None:
+            failure.tell()
 
 
 def handle(handler: Callable[[str], object], outcome: str, done: Callable[[], object]) -> None:

@@ -94,8 +94,7 @@ impl Probe {
         drop(now);
         self.state.condition.notify_all();
         let thread = self.thread.lock().take();
-        if let Some(thread) = thread.filter(|t| !connecting && t.thread().id() != std::thread::current().id())
-        {
+        if let Some(thread) = thread.filter(|_| !connecting && !PROBING.get()) {
             let _ = thread.join();
         }
     }
@@ -107,7 +106,14 @@ impl Drop for Probe {
     }
 }
 
+thread_local! {
+    /// Whether this is a probe's thread. To ask for the current `Thread` would leave a few bytes behind on a thread that
+    /// is not Rust's.
+    static PROBING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 fn probe_until_stopped(plan: &Plan, state: &State, tell: impl Fn(io::Result<Duration>)) {
+    PROBING.set(true);
     let mut due = Instant::now();
     let mut now = state.now.lock();
     loop {

@@ -1,0 +1,67 @@
+"""Calls a host's stopper on a thread of Python's own, with nothing but Python below its code."""
+
+from __future__ import annotations
+
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# How long the thread waits for the next call of a stop before it leaves. Looks come every 100 ms at the least.
+_LINGER = 0.5
+
+
+class Server:
+    """Answers the calls of one stopper, one at a time. Its thread begins with the first call."""
+
+    __slots__ = ("_calls", "_lock", "_serving", "_stopper")
+
+    def __init__(self, stopper: Any) -> None:
+        for name in ("request", "force", "is_gone"):
+            if not callable(getattr(stopper, name, None)):
+                kind = type(stopper).__name__
+                raise TypeError(f"stopper: expected an object with request, force and is_gone; {kind} has no {name}")
+        self._stopper = stopper
+        self._calls: SimpleQueue[tuple[str, Callable[[bool], object]]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._serving = False
+
+    def call(self, method: str, done: Callable[[bool], object]) -> None:
+        """Have `method` called soon, and its answer given to `done`."""
+        with self._lock:
+            self._calls.put((method, done))
+            if self._serving:
+                return
+            self._serving = True
+        try:
+            threading.Thread(target=self._serve, name="haltline stopper", daemon=True).start()
+        except RuntimeError as refused:
+            with self._lock:
+                self._serving = False
+                self._calls.get_nowait()
+            # From 3.12 on no thread starts once the interpreter has begun to end, and then nothing is called.
+            if "interpreter shutdown" not in str(refused):
+                raise
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                method, done = self._calls.get(timeout=_LINGER)
+            except Empty:
+                with self._lock:
+                    if self._calls.empty():
+                        self._serving = False
+                        return
+                continue
+            answer = False
+            try:
+                answer = bool(getattr(self._stopper, method)())
+            except BaseException as raised:
+                told = (type(raised), raised, raised.__traceback__, threading.current_thread())
+                threading.excepthook(threading.ExceptHookArgs(told))
+                del told
+            finally:
+                done(answer)
+            del done

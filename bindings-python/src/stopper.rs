@@ -1,0 +1,152 @@
+//! Work that the host runs itself and stops through an object of its own.
+
+use std::sync::{Arc, mpsc};
+
+use haltline::supervisor::{CustomTask, Stopper, Supervisor};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::profile::Given;
+use crate::task::PyToken;
+use crate::{error, exit};
+
+/// What calls the host's object; empty once the task has ended. The one reference of the core and of the task's
+/// handle, so that the garbage collector sees through the handle what the core holds.
+#[derive(Default)]
+struct Slot(Mutex<Option<Py<PyAny>>>);
+
+impl Slot {
+    /// Lets go of the host's object. Needs the interpreter lock, as it may be the last reference.
+    fn release(&self) {
+        let held = self.0.lock().take();
+        drop(held);
+    }
+}
+
+/// Calls a host's object on a thread of Python's own, one call at a time.
+struct HostStopper(Arc<Slot>);
+
+impl HostStopper {
+    /// Called without the interpreter lock. Nothing is called once the interpreter has begun to end.
+    fn call(&self, method: &'static str) -> bool {
+        let Some(inside) = exit::enter() else { return false };
+        let (answer, answered) = mpsc::sync_channel::<bool>(1);
+        let slot = &self.0;
+        Python::try_attach(move |py| {
+            let Some(server) = slot.0.lock().as_ref().map(|server| server.clone_ref(py)) else { return };
+            let ask = || -> PyResult<()> {
+                let done = PyCFunction::new_closure(
+                    py,
+                    None,
+                    None,
+                    move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+                        // Nobody listens any more only if the process is at its end.
+                        let _ = answer.try_send(args.get_item(0)?.extract()?);
+                        Ok(())
+                    },
+                )?;
+                server.bind(py).call_method1("call", (method, done))?;
+                Ok(())
+            };
+            if let Err(raised) = ask() {
+                raised.write_unraisable(py, Some(server.bind(py)));
+            }
+        });
+        // Disconnected without a word if the task has ended, or no thread could be started.
+        let answer = answered.recv().unwrap_or(false);
+        drop(inside);
+        answer
+    }
+}
+
+impl Stopper for HostStopper {
+    fn request(&self) {
+        self.call("request");
+    }
+
+    fn force(&self) -> bool {
+        self.call("force")
+    }
+
+    fn is_gone(&self) -> bool {
+        self.call("is_gone")
+    }
+}
+
+/// Work that the host runs itself and stops through its own stopper: `with supervisor.start_with(...) as task:`
+///
+/// It runs from `start_with` until the end of the `with` block, `finish`, until the stopper says that it is
+/// gone, or until nothing refers to it. The block does not make it the current task of its thread.
+#[pyclass(frozen, extends = PyToken, name = "CustomTask", module = "haltline")]
+pub(crate) struct PyCustomTask {
+    task: Mutex<Option<CustomTask>>,
+    stopper: Arc<Slot>,
+}
+
+impl PyCustomTask {
+    pub(crate) fn start(
+        py: Python<'_>,
+        supervisor: &Supervisor,
+        name: &str,
+        profile: Given<'_>,
+        stopper: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyCustomTask>> {
+        let server = py.import("haltline._stopper")?.getattr("Server")?.call1((stopper,))?;
+        let slot = Arc::new(Slot(Mutex::new(Some(server.unbind()))));
+        let task = supervisor
+            .start_with(name.to_owned(), profile, Arc::new(HostStopper(slot.clone())))
+            .map_err(error::raised)?;
+        let base = PyToken { token: task.token().clone() };
+        let task = PyCustomTask { task: Mutex::new(Some(task)), stopper: slot };
+        Py::new(py, PyClassInitializer::from(base).add_subclass(task))
+    }
+
+    fn end(&self) -> bool {
+        let task = self.task.lock().take();
+        let by_itself = task.is_some_and(CustomTask::finish);
+        self.stopper.release();
+        by_itself
+    }
+}
+
+#[pymethods]
+impl PyCustomTask {
+    /// Ends the task: the host says that the work is gone. Returns whether it ended by itself, that is, without
+    /// having been asked to stop. Only the first call counts.
+    fn finish(&self) -> bool {
+        self.end()
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _raised: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) {
+        self.end();
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Nobody waits for the interpreter lock while it holds this, so it is free while the collector runs.
+        match self.stopper.0.try_lock().as_deref() {
+            Some(Some(server)) => visit.call(server),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.end();
+    }
+}
+
+/// A token of the task that lives longer does not keep the host's object.
+impl Drop for PyCustomTask {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyCustomTask>()
+}

@@ -1,0 +1,164 @@
+"""Work that the host runs itself and stops through an object of its own."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from conftest import until
+
+import haltline
+
+
+class Job:
+    """Work of the host: it leaves when asked, or only by force, or never."""
+
+    def __init__(self, leaves="request"):
+        self.leaves = leaves
+        self.calls = []
+        self.threads = set()
+        self.gone = False
+
+    def _called(self, name):
+        self.calls.append(name)
+        self.threads.add(threading.current_thread().name)
+        self.gone = self.gone or name == self.leaves
+
+    def request(self):
+        self._called("request")
+
+    def force(self):
+        self._called("force")
+        return self.leaves == "force"
+
+    def is_gone(self):
+        return self.gone
+
+
+@pytest.fixture
+def brief():
+    return haltline.Profile("brief", grace=0.05)
+
+
+def test_work_that_ends_by_itself_is_never_asked(supervisor):
+    job = Job()
+    with supervisor.start_with("render", "craft", job) as task:
+        assert isinstance(task, haltline.CustomTask)
+        assert (task.name, task.is_finished) == ("render", False)
+        assert supervisor.active()[0]["executor"] == "custom"
+        assert haltline.current_task() is None
+    assert task.is_finished
+    assert not task.finish()
+    assert job.calls == []
+    assert supervisor.start_with("render", "craft", job).finish()
+
+
+def test_a_cancellation_asks_and_sees_the_work_go(supervisor, brief):
+    job = Job()
+    task = supervisor.start_with("render", brief, job)
+    assert task.cancel("enough")
+    assert task.wait_outcome(20) == "stopped"
+    assert (job.calls, job.threads) == (["request"], {"haltline stopper"})
+    assert task.wait_finished(20)
+    assert not task.finish()
+
+
+def test_work_that_stays_is_forced_after_its_grace(supervisor, brief):
+    job = Job(leaves="force")
+    task = supervisor.start_with("render", brief, job)
+    seen = []
+    task.on_cancel(seen.append)
+    task.cancel("enough")
+    assert task.wait_outcome(20) == "killed"
+    assert job.calls == ["request", "force"]
+    until(lambda: seen == ["killed"])
+
+
+def test_a_kill_forces_at_once(supervisor):
+    job = Job(leaves="force")
+    task = supervisor.start_with("render", haltline.Profile("patient", grace=1000), job)
+    assert task.kill("now")
+    assert task.wait_outcome(20) == "killed"
+    assert supervisor.incidents()[0].cause["reason"] == "now"
+
+
+def test_work_without_force_is_still_running_until_it_leaves(supervisor, brief):
+    job = Job(leaves="never")
+    task = supervisor.start_with("render", brief, job)
+    task.cancel("enough")
+    assert task.wait_outcome(20) == "still_running"
+    assert [t["id"] for t in supervisor.active()] == [task.id]
+    job.gone = True
+    until(lambda: task.outcome == "stopped")
+
+
+def test_a_limit_cancels_it(supervisor):
+    job = Job()
+    task = supervisor.start_with("render", "quick", job)
+    assert task.wait_outcome(20) == "stopped"
+    assert supervisor.incidents()[0].cause["limit"] == "max_duration"
+
+
+def test_what_a_stopper_raises_is_reported_and_counts_as_no(supervisor, brief, monkeypatch):
+    reported = []
+    monkeypatch.setattr("threading.excepthook", lambda report: reported.append(repr(report.exc_value)))
+
+    class Broken(Job):
+        def request(self):
+            raise ValueError("out of mana")
+
+        def force(self):
+            raise KeyError("sword")
+
+    job = Broken()
+    task = supervisor.start_with("render", brief, job)
+    task.cancel("enough")
+    assert task.wait_outcome(20) == "still_running"
+    assert reported == ["ValueError('out of mana')", "KeyError('sword')"]
+    task.finish()
+    until(lambda: task.outcome == "stopped")
+
+
+def test_a_stopper_that_blocks_delays_no_other_task(supervisor, brief):
+    release = threading.Event()
+
+    class Slow(Job):
+        def request(self):
+            release.wait(30)
+            super().request()
+
+    slow, quick = Slow(), Job()
+    first = supervisor.start_with("slow", haltline.Profile("patient", grace=1000), slow)
+    second = supervisor.start_with("quick", brief, quick)
+    first.cancel("enough")
+    second.cancel("enough")
+    assert second.wait_outcome(20) == "stopped"
+    assert first.outcome is None
+    release.set()
+    assert first.wait_outcome(20) == "stopped"
+
+
+def test_many_stops_run_side_by_side(supervisor, brief):
+    jobs = [Job(leaves="force" if n % 2 else "request") for n in range(40)]
+    tasks = [supervisor.start_with(str(n), brief, job) for n, job in enumerate(jobs)]
+    assert len(supervisor.stop_all("evacuate")) == 40
+    outcomes = [task.wait_outcome(30) for task in tasks]
+    assert outcomes == ["stopped", "killed"] * 20
+    assert all(job.calls[0] == "request" for job in jobs)
+
+
+def test_an_object_that_is_no_stopper_is_refused(supervisor):
+    class Half:
+        def request(self):
+            pass
+
+        def is_gone(self):
+            return True
+
+    with pytest.raises(TypeError, match="Half has no force"):
+        supervisor.start_with("render", "craft", Half())
+    with pytest.raises(TypeError, match="NoneType has no request"):
+        supervisor.start_with("render", "craft", None)
+    with pytest.raises(haltline.LimitRefusedError, match="max_cpu_seconds"):
+        supervisor.start_with("render", haltline.Profile("p", task={"max_cpu_seconds": 5}), Job())
+    assert supervisor.active() == []
