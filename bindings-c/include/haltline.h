@@ -145,6 +145,9 @@ typedef struct hl_monitor hl_monitor;
 /// A command that runs as a task. Any thread may use it.
 typedef struct hl_process hl_process;
 
+/// What each process of the machine had used when it was read. It never changes; any thread may use it.
+typedef struct hl_process_table hl_process_table;
+
 /// The named safety settings of tasks. It never changes; any thread may use it.
 typedef struct hl_profile hl_profile;
 
@@ -801,6 +804,34 @@ enum hl_status hl_monitor_top_processes_by_memory_json(const struct hl_monitor *
                                                        char *buf,
                                                        size_t len,
                                                        size_t *needed);
+
+/// Reads all processes that this user may see. Blocks for a walk through them.
+///
+/// HL_IO if their list cannot be read.
+enum hl_status hl_process_table_new(struct hl_process_table **out);
+
+/// Frees a table.
+void hl_process_table_free(struct hl_process_table *table);
+
+/// How many processes there were; 0 for NULL.
+size_t hl_process_table_len(const struct hl_process_table *table);
+
+/// The count processes that used most CPU since before, an earlier table, the largest first: a JSON array as of
+/// hl_monitor_top_processes_json. One that began in between counts with all it used.
+enum hl_status hl_process_table_by_cpu_json(const struct hl_process_table *table,
+                                            const struct hl_process_table *before,
+                                            size_t count,
+                                            char *buf,
+                                            size_t len,
+                                            size_t *needed);
+
+/// The count processes with most resident memory, the largest first, as hl_process_table_by_cpu_json. Their CPU is the
+/// average since they began.
+enum hl_status hl_process_table_by_memory_json(const struct hl_process_table *table,
+                                               size_t count,
+                                               char *buf,
+                                               size_t len,
+                                               size_t *needed);
 
 /// A frame was finished. Ignored while paused.
 enum hl_status hl_monitor_frame(const struct hl_monitor *monitor);

@@ -41,6 +41,8 @@ pub mod monitor;
 
 pub mod sample;
 
+pub mod process_table;
+
 pub mod signal;
 
 pub mod record;

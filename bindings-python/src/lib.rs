@@ -9,6 +9,7 @@ mod finished;
 mod incident;
 mod json;
 mod monitor;
+mod process_table;
 mod profile;
 mod session;
 mod stopper;
@@ -36,6 +37,7 @@ fn _haltline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     event::register(module)?;
     incident::register(module)?;
     monitor::register(module)?;
+    process_table::register(module)?;
     session::register(module)?;
     supervisor::register(module)?;
     #[cfg(feature = "peer")]

@@ -205,7 +205,9 @@ def test_streams_are_given_as_subprocess_takes_them(supervisor, tmp_path):
         script, "craft", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert (done.stdout, done.stderr) == (b"out\nerr\n", None)
-    done = supervisor.run(script, "craft", input="x", stdout=haltline.DEVNULL, stderr=haltline.PIPE, text=True)
+    done = supervisor.run(
+        script, "craft", input="x", stdout=haltline.DEVNULL, stderr=haltline.PIPE, text=True
+    )
     assert (done.stdout, done.stderr) == (None, "err\n")
     assert supervisor.run(["cat"], "craft", stdin=subprocess.PIPE, capture_output=True).stdout == b""
     assert (haltline.PIPE, haltline.STDOUT, haltline.DEVNULL) == (
@@ -262,7 +264,9 @@ def test_streams_that_cannot_be_are_refused(supervisor, tmp_path):
 def test_a_command_may_have_a_group_of_its_own(supervisor):
     script = "import os; print(os.getpgrp() == os.getpid())"
     for own in (True, False):
-        done = supervisor.run([sys.executable, "-c", script], "craft", own_group=own, capture_output=True, text=True)
+        done = supervisor.run(
+            [sys.executable, "-c", script], "craft", own_group=own, capture_output=True, text=True
+        )
         assert done.stdout == f"{own}\n"
 
 

@@ -117,6 +117,7 @@ def test_an_incident_of_a_host_limit_names_the_busiest_processes(tmp_path):
             while True:
                 monitor.latency(0.5)
                 task.sleep(0.01)
+        assert task.wait_outcome(20) == "stopped"
         supervisor.flush()
     (incident,) = haltline.Incident.read_file(path)
     assert incident.top

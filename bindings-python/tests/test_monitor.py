@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import time
 
@@ -183,7 +184,12 @@ def test_a_gauge_can_be_cleared(monitor):
 
 def test_frames_are_told_at_once():
     monitor = haltline.Monitor(sources=[], stall_after="1ms")
-    assert (monitor.fps(), monitor.frame_times(), monitor.stalled(), monitor.is_paused) == (None, None, None, False)
+    assert (monitor.fps(), monitor.frame_times(), monitor.stalled(), monitor.is_paused) == (
+        None,
+        None,
+        None,
+        False,
+    )
     for _ in range(3):
         monitor.frame()
         time.sleep(0.005)
@@ -206,3 +212,17 @@ def test_the_largest_processes_are_named(monitor):
 def test_a_monitor_can_be_watched_without_a_supervisor(monitor):
     with monitor.subscribe("monitor.sample", bound=1) as events:
         assert events.get(20).topic == "monitor.sample"
+
+
+def test_two_process_tables_tell_who_used_most_in_between():
+    before = haltline.ProcessTable()
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    after = haltline.ProcessTable()
+    assert len(before) >= 1
+    mine = [p for p in after.by_cpu(before, len(after)) if p["pid"] == os.getpid()]
+    assert mine[0]["cpu_percent"] > 5
+    assert len(after.by_memory(1)) == 1
+    with pytest.raises(TypeError):
+        after.by_cpu(None, 1)

@@ -146,7 +146,9 @@ def reported(monkeypatch):
     seen = []
 
     def hook(report):
-        seen.append((report.exc_type, str(report.exc_value), report.exc_traceback is not None, report.thread.name))
+        seen.append(
+            (report.exc_type, str(report.exc_value), report.exc_traceback is not None, report.thread.name)
+        )
 
     monkeypatch.setattr("threading.excepthook", hook)
     return seen

@@ -115,6 +115,27 @@ static void only_what_was_chosen_is_read_and_a_source_that_fails_is_named(void) 
     rmdir(root);
 }
 
+static void two_tables_tell_who_used_most_in_between(void) {
+    hl_process_table *before = NULL, *after = NULL;
+    OK(hl_process_table_new(&before));
+    volatile unsigned long rounds = 0;
+    for (clock_t end = clock() + CLOCKS_PER_SEC / 5; clock() < end;) {
+        rounds = rounds + 1;
+    }
+    OK(hl_process_table_new(&after));
+    EXPECT(hl_process_table_len(before) >= 1 && hl_process_table_len(NULL) == 0);
+    OK(hl_process_table_by_cpu_json(after, before, hl_process_table_len(after), text, sizeof text, NULL));
+    char own[40];
+    snprintf(own, sizeof own, "\"pid\":%d,", (int)getpid());
+    EXPECT(told(own));
+    OK(hl_process_table_by_memory_json(after, 1, text, sizeof text, NULL));
+    EXPECT(told("\"memory_bytes\":"));
+    REFUSED(hl_process_table_by_cpu_json(after, NULL, 1, text, sizeof text, NULL), HL_INVALID_ARGUMENT, "before is NULL");
+    hl_process_table_free(before);
+    hl_process_table_free(after);
+    hl_process_table_free(NULL);
+}
+
 static void a_probe_feeds_latencies(void) {
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -213,6 +234,7 @@ int main(void) {
     frames_are_told_at_once();
     a_window_is_summed_up_and_the_history_is_bounded();
     only_what_was_chosen_is_read_and_a_source_that_fails_is_named();
+    two_tables_tell_who_used_most_in_between();
     a_probe_feeds_latencies();
     a_supervisor_decides_by_the_monitor_that_it_is_given();
     what_cannot_be_is_refused();

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def place_of_task(function: Callable[..., Any]) -> int | None:
-    """How many positional arguments come before the parameter `task`; None without one that has a name to give.
+    """How many positional arguments come before the parameter `task`; None without one that has a name.
 
     A caller that gives more than that has given a task of its own.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# How long the thread waits for the next call of a stop before it leaves. Looks come every 100 ms at the least.
+# How long the thread waits for the next call of a stop before it leaves. Looks come each 100 ms or sooner.
 _LINGER = 0.5
 
 
@@ -22,7 +22,9 @@ class Server:
         for name in ("request", "force", "is_gone"):
             if not callable(getattr(stopper, name, None)):
                 kind = type(stopper).__name__
-                raise TypeError(f"stopper: expected an object with request, force and is_gone; {kind} has no {name}")
+                raise TypeError(
+                    f"stopper: expected an object with request, force and is_gone; {kind} has no {name}"
+                )
         self._stopper = stopper
         self._calls: SimpleQueue[tuple[str, Callable[[bool], object]]] = SimpleQueue()
         self._lock = threading.Lock()

@@ -23,7 +23,7 @@ def start(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> None:
-    """Start the thread of a task. A target with a parameter `task` gets it there, unless the caller gives one."""
+    """Start the thread of a task. A target with a parameter `task` gets it, unless the caller gives one."""
     place = place_of_task(target)
     if place is not None and len(args) <= place and "task" not in kwargs:
         kwargs = {**kwargs, "task": task}
