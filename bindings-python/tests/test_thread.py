@@ -169,6 +169,16 @@ def test_what_a_thread_raises_and_nobody_joins_for_is_told(supervisor, reported)
     assert reported == [(KeyError, "'sword'", True, "broken")]
 
 
+def test_a_call_that_does_not_fit_is_told_at_once(supervisor, reported):
+    gc.disable()
+    try:
+        supervisor.thread(lambda task, missing: missing, "attack")
+        until(lambda: reported)
+    finally:
+        gc.enable()
+    assert "missing" in reported[0][1]
+
+
 def test_what_somebody_joined_for_is_told_to_nobody_else(supervisor, reported):
     def broken():
         raise KeyError("sword")
