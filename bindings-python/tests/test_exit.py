@@ -99,7 +99,7 @@ class Job:
     def request(self): pass
     def force(self): return False
     def is_gone(self): return False
-s = haltline.Supervisor()
+s = haltline.Supervisor(verify=0.1)
 t = [s.start_with('t', haltline.Profile('p', grace=0.01), Job()) for _ in range(8)]
 s.stop_all()
 t[0].wait_outcome(10)

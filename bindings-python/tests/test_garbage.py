@@ -73,6 +73,22 @@ def test_a_stopper_that_refers_to_its_task_goes_when_the_task_ends(supervisor):
     assert token.is_finished
 
 
+def test_a_token_does_not_keep_the_stopper_of_a_task_that_has_ended(supervisor):
+    job = Job()
+    task = supervisor.start_with("render", "craft", job)
+    token, seen = supervisor.token(task.id), weakref.ref(job)
+    del job
+    assert seen() is not None
+    task.finish()
+    assert seen() is None
+    job = Job()
+    task = supervisor.start_with("render", "craft", job)
+    token, seen = supervisor.token(task.id), weakref.ref(job)
+    del job, task
+    assert seen() is None
+    assert token.is_finished
+
+
 def test_a_stopper_goes_after_it_was_called(supervisor):
     job = Job()
     job.task = supervisor.start_with("render", "craft", job)

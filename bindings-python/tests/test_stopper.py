@@ -37,6 +37,14 @@ class Job:
 
 
 @pytest.fixture
+def supervisor():
+    """One that does not look for long."""
+    profiles = [haltline.Profile("quick", grace=0.1, max_duration=0.05)]
+    with haltline.Supervisor(profiles=profiles, verify=0.1) as made:
+        yield made
+
+
+@pytest.fixture
 def brief():
     return haltline.Profile("brief", grace=0.05)
 
