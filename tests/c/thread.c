@@ -69,6 +69,13 @@ static void a_thread_of_the_host_is_a_task(void) {
     EXPECT(strstr(listed, "\"executor\":\"thread\"") != NULL);
     pthread_t thread;
     EXPECT(pthread_create(&thread, NULL, begins_and_waits, task) == 0);
+    // Once it has begun, its processor time is known at the next looks.
+    struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 20000 && strstr(listed, "\"cpu_s\"") == NULL; i++) {
+        nanosleep(&moment, NULL);
+        OK(hl_supervisor_active_json(supervisor, listed, sizeof listed, NULL));
+    }
+    EXPECT(strstr(listed, "\"cpu_s\"") != NULL);
     // A thread cannot be forced: to kill it is to ask it without a grace.
     bool cancelled = false;
     OK(hl_token_kill(token, HL_TEXT("enough"), &cancelled));

@@ -85,3 +85,30 @@ impl Supervisor {
 fn timed_out(message: String) -> Error {
     Error::new(ErrorKind::TimedOut, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::state::Request;
+    use crate::supervisor::watch::Begin;
+
+    /// Between the moment at which a sample's thread has asked a task and the one at which it hands the cancellation
+    /// over, that thread may be held up for long.
+    #[test]
+    fn the_watch_does_not_end_before_a_cancellation_that_is_on_its_way() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let inner = supervisor.inner();
+        let task = supervisor.start("late", "heal").unwrap();
+        let record = task.token().record().clone();
+        assert!(record.blame(Cause::Asked("by a sample".to_owned())));
+        assert_eq!(record.state.request(), Request::Won);
+        drop(task);
+        inner.closing.store(true, Ordering::SeqCst);
+        let now = inner.now();
+        assert!(inner.pass(now), "there is something left to watch");
+        assert!(inner.due() <= now + crate::errand::RETRY, "and it is looked at again soon");
+        inner.inbox.lock().push(Begin { record: record.clone(), at: now, blame: Vec::new() });
+        assert!(!inner.pass(inner.now()));
+        assert_eq!(record.outcome(), Some(Outcome::Stopped));
+    }
+}

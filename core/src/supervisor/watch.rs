@@ -99,7 +99,12 @@ impl Inner {
         active.retain_mut(|one| self.step(one, now));
         self.retry_host_code(now);
         let busy = active.iter().any(|a| !a.lingering);
-        let over = self.closing.load(Ordering::Acquire) && !busy && self.inbox.lock().is_empty();
+        let mut over = self.closing.load(Ordering::Acquire) && !busy && self.inbox.lock().is_empty();
+        if over && self.table.len() > active.len() {
+            // Some task is cancelled at this very moment, and its cancellation is about to come; or it is just ending.
+            over = false;
+            self.retry.fetch_min((now + errand::RETRY).as_nanos(), Ordering::Relaxed);
+        }
         if over {
             self.closed.store(true, Ordering::SeqCst);
             // Whoever left before it could see that settles nothing itself: its end is looked for once more.
