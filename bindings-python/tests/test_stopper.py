@@ -131,6 +131,22 @@ def test_what_a_stopper_raises_is_reported_and_counts_as_no(supervisor, brief, m
     until(lambda: task.outcome == "stopped")
 
 
+def test_a_hook_that_raises_too_holds_up_nothing(supervisor, brief, monkeypatch):
+    def hook(report):
+        raise report.exc_value
+
+    monkeypatch.setattr("threading.excepthook", hook)
+
+    class Broken(Job):
+        def request(self):
+            super().request()
+            raise ValueError("out of mana")
+
+    task = supervisor.start_with("render", brief, Broken())
+    task.cancel("enough")
+    assert task.wait_outcome(20) == "stopped"
+
+
 def test_a_stopper_that_blocks_delays_no_other_task(supervisor, brief):
     release = threading.Event()
 

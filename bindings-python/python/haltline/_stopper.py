@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,9 @@ class Server:
                 answer = bool(getattr(self._stopper, method)())
             except BaseException as raised:
                 told = (type(raised), raised, raised.__traceback__, threading.current_thread())
-                threading.excepthook(threading.ExceptHookArgs(told))
+                # A hook that raises has nobody left to tell, and must not end this thread: a call may wait for it.
+                with suppress(BaseException):
+                    threading.excepthook(threading.ExceptHookArgs(told))
                 del told
             finally:
                 done(answer)
