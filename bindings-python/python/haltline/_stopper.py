@@ -63,7 +63,7 @@ class Server:
                 answer = bool(getattr(self._stopper, method)())
             except BaseException as raised:
                 told = (type(raised), raised, raised.__traceback__, threading.current_thread())
-                # A hook that raises has nobody left to tell, and must not end this thread: a call may wait for it.
+                # A hook that raises has nobody left to tell, and must not end this thread: a call may wait.
                 with suppress(BaseException):
                     threading.excepthook(threading.ExceptHookArgs(told))
                 del told
