@@ -48,7 +48,7 @@ impl PyMonitor {
         history: usize,
         stall_after: Option<&Bound<'_, PyAny>>,
         sources: Option<&Bound<'_, PyAny>>,
-        probe: Option<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)>,
+        probe: Option<&Bound<'_, PyAny>>,
         proc_root: Option<PathBuf>,
         cgroup_root: Option<PathBuf>,
     ) -> PyResult<Self> {
@@ -57,7 +57,10 @@ impl PyMonitor {
         let cgroup_root = cgroup_root.unwrap_or_else(|| chosen.cgroup_root().to_owned());
         chosen = chosen.roots(proc_root, cgroup_root);
         let mut builder = Monitor::builder().history(history).sources(chosen);
-        if let Some((address, every, timeout)) = probe {
+        if let Some(probe) = probe {
+            let parts: PyResult<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)> = probe.extract();
+            let (address, every, timeout) = parts
+                .map_err(|_| error::wrong_type("probe", "an address, an interval and a timeout", probe))?;
             let every = argument::time(&every, "probe")?;
             builder = builder.probe(address, every, argument::time(&timeout, "probe")?);
         }
