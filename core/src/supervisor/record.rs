@@ -241,12 +241,11 @@ impl Record {
 /// The last holder may be a thread that watches.
 impl Drop for Record {
     fn drop(&mut self) {
-        if !errand::is_watcher() {
-            return;
-        }
-        let handlers = std::mem::take(&mut self.end.get_mut().handlers);
-        let executor = self.executor.take_host_value();
-        if executor.is_some() || !handlers.is_empty() {
+        let handlers = &mut self.end.get_mut().handlers;
+        if (self.executor.holds_host_value() || !handlers.is_empty()) && errand::is_watcher() {
+            let handlers = std::mem::take(handlers);
+            // What stays is a thread that never began.
+            let executor = std::mem::replace(&mut self.executor, Executor::Thread(Arc::default()));
             self.dispose((executor, handlers));
         }
     }

@@ -126,11 +126,9 @@ impl Executor {
         }
     }
 
-    /// Takes out what holds something of the host's own, so that it is dropped where the caller chooses.
-    pub(crate) fn take_host_value(&mut self) -> Option<Executor> {
-        let holds = matches!(self, Executor::Future(_) | Executor::Custom(_));
-        // What stays is a thread that never began.
-        holds.then(|| std::mem::replace(self, Executor::Thread(Arc::default())))
+    /// Whether dropping it may run code of the host's: a waker or a stopper.
+    pub(crate) fn holds_host_value(&self) -> bool {
+        matches!(self, Executor::Future(_) | Executor::Custom(_))
     }
 
     /// Its command with secrets masked.
