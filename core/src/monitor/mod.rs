@@ -9,6 +9,9 @@
 
 mod builder;
 mod degraded;
+#[cfg(all(fuzzing, target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod history;
 mod metric;

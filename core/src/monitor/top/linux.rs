@@ -31,7 +31,7 @@ pub(super) fn rows(proc_root: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn row(pid: u32, stat: &[u8], tick: Duration, page: u64, uptime: Duration) -> Option<Row> {
+pub(super) fn row(pid: u32, stat: &[u8], tick: Duration, page: u64, uptime: Duration) -> Option<Row> {
     let open = stat.iter().position(|b| *b == b'(')?;
     let close = stat.iter().rposition(|b| *b == b')')?;
     let name = String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned();

@@ -14,10 +14,12 @@ impl LoadFile {
     }
 
     pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<[f64; 3]> {
-        let mut averages = text::words(self.0.read_piece(buffer)?).map_while(text::decimal);
-        match (averages.next(), averages.next(), averages.next()) {
-            (Some(one), Some(five), Some(fifteen)) => Ok([one, five, fifteen]),
-            _ => Err(text::malformed(self.0.path(), "three averages were expected")),
-        }
+        averages(self.0.read_piece(buffer)?)
+            .ok_or_else(|| text::malformed(self.0.path(), "three averages were expected"))
     }
+}
+
+pub(super) fn averages(loadavg: &[u8]) -> Option<[f64; 3]> {
+    let mut averages = text::words(loadavg).map_while(text::decimal);
+    Some([averages.next()?, averages.next()?, averages.next()?])
 }

@@ -24,7 +24,7 @@ impl MemoryFiles {
     }
 }
 
-fn machine(meminfo: &[u8]) -> Option<Memory> {
+pub(super) fn machine(meminfo: &[u8]) -> Option<Memory> {
     let (mut total, mut available, mut free, mut cached, mut swap_total, mut swap_free) =
         (None, None, 0, 0, 0, 0);
     for line in text::lines(meminfo) {

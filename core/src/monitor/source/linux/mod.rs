@@ -3,6 +3,8 @@
 mod cgroup;
 mod cpu;
 mod disk;
+#[cfg(fuzzing)]
+pub(in crate::monitor) mod fuzz;
 mod load;
 mod machine;
 mod memory;

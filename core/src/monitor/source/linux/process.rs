@@ -100,7 +100,7 @@ fn cpu_time() -> Duration {
 }
 
 /// The second number.
-fn resident_pages(statm: &[u8]) -> Option<u64> {
+pub(super) fn resident_pages(statm: &[u8]) -> Option<u64> {
     text::number(text::words(statm).nth(1)?)
 }
 

@@ -22,11 +22,11 @@ pub(super) struct Levels {
 
 /// A cgroup mount that this process can see.
 #[derive(Debug)]
-struct Mount {
+pub(super) struct Mount {
     version: Version,
     /// The path inside the hierarchy that is mounted; not `/` in containers without their own namespace.
-    root: String,
-    point: PathBuf,
+    pub(super) root: String,
+    pub(super) point: PathBuf,
     controllers: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ fn levels(version: Version, root: &str, point: &Path, path: &str) -> Option<Leve
 }
 
 /// `4:memory:/a/b`, or `0::/a/b` for v2.
-fn own_line(line: &str) -> Option<(Vec<String>, String)> {
+pub(super) fn own_line(line: &str) -> Option<(Vec<String>, String)> {
     let mut parts = line.splitn(3, ':');
     let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
     let controllers: Vec<String> =
@@ -100,7 +100,7 @@ fn own_line(line: &str) -> Option<(Vec<String>, String)> {
 }
 
 /// `35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory`
-fn mount_line(line: &str, cgroup_root: &Path) -> Option<Mount> {
+pub(super) fn mount_line(line: &str, cgroup_root: &Path) -> Option<Mount> {
     let (mount, filesystem) = line.split_once(" - ")?;
     let mut filesystem = filesystem.split(' ');
     let version = match filesystem.next()? {

@@ -1,0 +1,46 @@
+//! A folder of profile files that extend each other. A line `== NAME` begins a file.
+#![no_main]
+
+use std::fs;
+
+use haltline::ErrorKind;
+use haltline::supervisor::{Limit, Profiles};
+use libfuzzer_sys::fuzz_target;
+
+/// Only names that stay inside the folder.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 200 && name != "." && name != ".." && !name.contains(['/', '\0'])
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let folder = tempfile::tempdir().expect("a folder for the profiles");
+    let mut written = 0;
+    for file in text.split("== ").skip(1).take(12) {
+        let (name, document) = file.split_once('\n').unwrap_or((file, ""));
+        if is_plain(name) {
+            fs::write(folder.path().join(name), document).expect("a profile file");
+            written += 1;
+        }
+    }
+    match Profiles::load_dir(folder.path()) {
+        Ok(profiles) => {
+            let names = profiles.names();
+            assert!(names.len() <= 6 + written, "{names:?}");
+            for name in &names {
+                let profile = profiles.get(name).expect("a listed profile");
+                assert_eq!(profile.name(), name);
+                for limit in Limit::ALL {
+                    assert!(profile.bound(limit).is_none_or(|b| b.is_finite() && b > 0.0), "{name}: {limit}");
+                }
+            }
+            let changes = profiles.reload().expect("the same files again");
+            assert!(changes.is_empty(), "{changes:?} without a change");
+        }
+        Err(e) => {
+            let message = e.to_string();
+            assert_eq!(e.kind(), ErrorKind::InvalidProfile, "{message}");
+            assert!(message.contains(&*folder.path().to_string_lossy()), "no file is named: {message}");
+        }
+    }
+});
