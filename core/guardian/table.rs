@@ -35,7 +35,7 @@ impl Stat {
     pub(crate) fn parse(line: &[u8]) -> Option<Stat> {
         let open = line.iter().position(|b| *b == b'(')?;
         let close = line.iter().rposition(|b| *b == b')')?;
-        let pid = number(line.get(..open)?.trim_ascii())? as u32;
+        let pid = id(line.get(..open)?.trim_ascii())?;
         let mut name = [0; 16];
         for (to, from) in name.iter_mut().zip(line.get(open + 1..close)?) {
             *to = *from;
@@ -50,25 +50,37 @@ impl Stat {
         if count < fields.len() {
             return None;
         }
-        let field = |n: usize| number(fields[n]);
+        let field = |n: usize| counter(fields[n]);
         Some(Stat {
             pid,
-            parent: field(1)? as u32,
+            parent: id(fields[1])?,
             state: *fields[0].first()?,
             name,
-            ticks: field(11)? + field(12)?,
-            child_ticks: field(13)? + field(14)?,
-            threads: field(17)? as u32,
-            start_time: field(19)?,
+            ticks: field(11)?.saturating_add(field(12)?),
+            child_ticks: field(13)?.saturating_add(field(14)?),
+            threads: u32::try_from(field(17)?).unwrap_or(u32::MAX),
+            start_time: number(fields[19])?,
             rss_pages: field(21)?,
         })
     }
 }
 
-/// Negative values, which some kernels show in counters, count as zero.
 fn number(word: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(word).ok()?;
-    if text.starts_with('-') { Some(0) } else { text.parse().ok() }
+    let digits = word.first().is_some_and(u8::is_ascii_digit);
+    std::str::from_utf8(word).ok().filter(|_| digits)?.parse().ok()
+}
+
+/// Cut to its lower half, a number that is no id would name a stranger.
+fn id(word: &[u8]) -> Option<u32> {
+    number(word)?.try_into().ok()
+}
+
+/// Negative values, which some kernels show in counters, count as zero.
+fn counter(word: &[u8]) -> Option<u64> {
+    match word.strip_prefix(b"-") {
+        Some(below_zero) => number(below_zero).map(|_| 0),
+        None => number(word),
+    }
 }
 
 /// What a walk through a tree saw.
@@ -200,6 +212,55 @@ impl Table {
     pub(crate) fn proportional_memory(&self, pid: u32) -> Option<u64> {
         let text = fs::read_to_string(self.root.join(format!("{pid}/smaps_rollup"))).ok()?;
         let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
-        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pid: &str, parent: &str, ticks: &str, threads: &str, start_time: &str) -> Option<Stat> {
+        let line = format!(
+            "{pid} (a ) b) S {parent} 3 4 5 6 7 8 9 10 11 {ticks} {ticks} -5 {ticks} 16 17 {threads} 19 {start_time} 21 50 0"
+        );
+        Stat::parse(line.as_bytes())
+    }
+
+    #[test]
+    fn a_number_that_is_no_id_names_nobody() {
+        let stat = parse("77", "1", "150", "2", "1000").unwrap();
+        assert_eq!((stat.pid, stat.parent, stat.threads, stat.start_time), (77, 1, 2, 1000));
+        assert_eq!((stat.ticks, stat.child_ticks, stat.rss_pages), (300, 150, 50));
+        // Cut to 32 bits, the first is process 1.
+        for wrong in ["4294967297", "-1", "+1", "x"] {
+            assert_eq!(parse(wrong, "1", "1", "1", "1"), None, "{wrong:?}");
+            assert_eq!(parse("77", wrong, "1", "1", "1"), None, "{wrong:?}");
+        }
+        for wrong in ["-1", "+1", "18446744073709551616", "x"] {
+            assert_eq!(parse("77", "1", "1", "1", wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn counters_at_their_end_neither_wrap_nor_panic() {
+        let most = u64::MAX.to_string();
+        let stat = parse("77", "1", &most, &most, "1").unwrap();
+        assert_eq!((stat.ticks, stat.child_ticks, stat.threads), (u64::MAX, u64::MAX, u32::MAX));
+        assert_eq!(parse("77", "1", "-3", "1", "1").unwrap().ticks, 0);
+        assert_eq!(parse("77", "1", "-x", "1", "1"), None);
+    }
+
+    #[test]
+    fn a_size_that_does_not_fit_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = Table::at(folder.path().to_owned());
+        fs::create_dir(folder.path().join("7")).unwrap();
+        for (line, bytes) in
+            [("Pss:  50 kB", Some(50 << 10)), ("Pss: 18446744073709551615 kB", None), ("Rss: 1 kB", None)]
+        {
+            fs::write(folder.path().join("7/smaps_rollup"), format!("0-f ---p [rollup]\n{line}\n")).unwrap();
+            assert_eq!(table.proportional_memory(7), bytes, "{line}");
+        }
     }
 }

@@ -93,7 +93,11 @@ fn check_structure(data: &[u8]) {
         // SAFETY: as above.
         let after = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), words.len() * 8) };
         assert_eq!(after[..8], before[..8], "the size is the caller's");
-        assert_eq!(after[size.min(KNOWN)..], before[size.min(KNOWN)..], "written behind what the caller knows");
+        assert_eq!(
+            after[size.min(KNOWN)..],
+            before[size.min(KNOWN)..],
+            "written behind what the caller knows"
+        );
     }
 }
 

@@ -12,7 +12,10 @@ fuzz_target!(|data: &[u8]| {
         match duration::from_secs(seconds) {
             Ok(read) => {
                 assert!(seconds >= 0.0 && read <= LONGEST, "{seconds} became {read:?}");
-                assert!((read.as_secs_f64() - seconds).abs() <= seconds * 1e-9 + 1e-9, "{seconds} became {read:?}");
+                assert!(
+                    (read.as_secs_f64() - seconds).abs() <= seconds * 1e-9 + 1e-9,
+                    "{seconds} became {read:?}"
+                );
             }
             Err(e) => assert!(e.to_string().len() < 200, "{e}"),
         }

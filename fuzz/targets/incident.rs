@@ -9,7 +9,10 @@ use haltline::supervisor::Incident;
 use libfuzzer_sys::fuzz_target;
 
 fn json(incidents: &[Incident]) -> Vec<String> {
-    incidents.iter().map(|i| serde_json::to_string(i).expect("an incident that was read can be written")).collect()
+    incidents
+        .iter()
+        .map(|i| serde_json::to_string(i).expect("an incident that was read can be written"))
+        .collect()
 }
 
 fn read(path: &Path, text: &[u8]) -> haltline::Result<Vec<Incident>> {
@@ -35,8 +38,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(json(&back), lines);
 
     // Cut where a torn line looks most like a whole one. The next writer ends it and goes on.
-    for (at, _) in data.iter().enumerate().filter(|(_, b)| **b == b'}').take(16) {
-        let cut = &data[..=at];
+    for (at, _) in written.match_indices('}').take(16) {
+        let cut = &written.as_bytes()[..=at];
         let torn = read(&path, cut).unwrap_or_else(|e| panic!("cut after byte {at}: {e}"));
         assert!(torn.len() <= incidents.len());
         let Some(last) = lines.last() else { continue };

@@ -16,7 +16,10 @@ use libfuzzer_sys::fuzz_target;
 /// Every file that is read, with its content on a plain machine.
 const FILES: [(&str, &str); 24] = [
     ("proc/stat", "cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 10 0 0 90 0 0 0 0 0 0\ncpu1 10 0 0 90 0 0 0 0 0 0\n"),
-    ("proc/meminfo", "MemTotal: 1024000 kB\nMemFree: 1 kB\nMemAvailable: 768000 kB\nSwapTotal: 9 kB\nSwapFree: 4 kB\n"),
+    (
+        "proc/meminfo",
+        "MemTotal: 1024000 kB\nMemFree: 1 kB\nMemAvailable: 768000 kB\nSwapTotal: 9 kB\nSwapFree: 4 kB\n",
+    ),
     ("proc/loadavg", "0.50 0.25 0.10 1/77 123\n"),
     ("proc/pressure/cpu", "some avg10=1.50 avg60=0.00 avg300=0.00 total=9\n"),
     ("proc/pressure/memory", "some avg10=1.50 avg60=0.00 avg300=0.00 total=9\n"),
@@ -89,7 +92,8 @@ fuzz_target!(|data: &[u8]| {
     write(root, first);
     let clock = ManualClock::new();
     let sources = Sources::all().roots(root.join("proc"), root.join("cgroup"));
-    let monitor = Monitor::builder().clock(Arc::new(clock.clone())).sources(sources).manual().expect("a monitor");
+    let monitor =
+        Monitor::builder().clock(Arc::new(clock.clone())).sources(sources).manual().expect("a monitor");
     check(&monitor.sample_now());
     clock.advance(Duration::from_secs(11));
     write(root, later);

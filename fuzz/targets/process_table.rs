@@ -29,7 +29,8 @@ fn line(s: &Stat) -> Vec<u8> {
 /// Field `n` counted behind the name, as a number of any size.
 fn field(text: &[u8], n: usize) -> Option<i128> {
     let close = text.iter().rposition(|b| *b == b')')?;
-    std::str::from_utf8(&text[close + 1..]).ok()?.split_ascii_whitespace().nth(n)?.parse().ok()
+    let word = text[close + 1..].split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).nth(n)?;
+    std::str::from_utf8(word).ok()?.parse().ok()
 }
 
 fn check(text: &[u8], stat: &Stat) {

@@ -67,7 +67,11 @@ fuzz_target!(|data: &[u8]| {
                 let message = e.to_string();
                 assert_eq!(e.kind(), ErrorKind::InvalidProfile, "{message}");
                 assert!(message.contains(&format!("profile {name:?}")), "{message}");
-                assert!(message.len() < 2_000 && !message.contains('\n'), "{} bytes: {message}", message.len());
+                assert!(
+                    message.len() < 2_000 && !message.contains('\n'),
+                    "{} bytes: {message}",
+                    message.len()
+                );
                 assert!(profiles.get(&name).is_err(), "a refused document was kept");
             }
         }

@@ -4,18 +4,19 @@
 use haltline::fuzz::{mask_args, mask_env};
 use libfuzzer_sys::fuzz_target;
 
+/// A text that has a part of it by itself is left out.
 const SECRET: &str = "Zq7Yw3Zq7Yw3Zq7Yw3Zq7Yw3";
 
-/// `S` is the secret. Arguments that hide it, whatever the program is.
+/// `§` is the secret. Arguments that hide it, whatever the program is.
 const PLANTS: [&[&str]; 8] = [
-    &["--password=S"],
-    &["--token", "S"],
-    &["--token", "--password", "S"],
-    &["-u", "me:S"],
-    &["--user=me:S"],
-    &["DB_PASSWORD=S and more"],
-    &["Authorization: Bearer S"],
-    &["https://me:S@host/"],
+    &["--password=§"],
+    &["--token", "§"],
+    &["--token", "--password", "§"],
+    &["-u", "me:§"],
+    &["--user=me:§"],
+    &["DB_PASSWORD=§ and more"],
+    &["Authorization: Bearer §"],
+    &["https://me:§@host/"],
 ];
 
 fuzz_target!(|data: &[u8]| {
@@ -24,9 +25,12 @@ fuzz_target!(|data: &[u8]| {
     let masked = mask_args(&args);
     assert_eq!(masked.len(), args.len());
     assert_eq!(mask_args(&masked), masked, "masking {args:?} twice");
+    if text.contains(&SECRET[..6]) {
+        return;
+    }
     for plant in PLANTS {
         for at in [1, args.len()] {
-            let planted: Vec<String> = plant.iter().map(|a| a.replace('S', SECRET)).collect();
+            let planted: Vec<String> = plant.iter().map(|a| a.replace('§', SECRET)).collect();
             let mut line: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
             line.splice(at..at, planted);
             let shown = mask_args(&line);

@@ -39,7 +39,8 @@ pub(super) fn row(pid: u32, stat: &[u8], tick: Duration, page: u64, uptime: Dura
     let mut fields = fields.split_ascii_whitespace().skip(11);
     let mut next = |skip: usize| fields.nth(skip)?.parse::<u64>().ok();
     let (user, system, started, pages) = (next(0)?, next(0)?, next(6)?, next(1)?);
-    let ticks = |n: u64| tick.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+    // 32 bits of ticks last 497 days, or eight days on 64 cores.
+    let ticks = |n: u64| Duration::from_nanos(n.saturating_mul(tick.as_nanos() as u64));
     Some(Row {
         pid,
         started,
@@ -66,6 +67,11 @@ mod tests {
         let row = row(77, stat, Duration::from_millis(10), 4096, Duration::from_secs(30)).unwrap();
         assert_eq!((row.name.as_str(), row.cpu, row.started), ("a ) b", Duration::from_secs(2), 1000));
         assert_eq!((row.age, row.memory_bytes), (Duration::from_secs(20), 25 * 4096));
+        // After 500 days neither its use nor its age stands still.
+        let stat = b"77 (a) S 1 2 3 4 5 6 7 8 9 10 4320000000 1 13 14 15 16 17 18 4320000000 20 25 22";
+        let uptime = Duration::from_secs(43_200_030);
+        let row = super::row(77, stat, Duration::from_millis(10), 4096, uptime).unwrap();
+        assert_eq!((row.cpu.as_millis(), row.age), (43_200_000_010, Duration::from_secs(30)));
         assert!(super::row(1, b"1 ()", Duration::ZERO, 1, Duration::ZERO).is_none());
     }
 }

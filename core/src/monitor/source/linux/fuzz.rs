@@ -37,9 +37,9 @@ pub fn network(dev: &[u8]) -> Option<(u64, u64)> {
     network::totals(dev)
 }
 
-/// `/proc/self/stat`: threads and resident pages.
-pub fn process(stat: &[u8]) -> Option<(u64, u64)> {
-    process::threads_and_pages(stat)
+/// `/proc/self/statm`: resident pages.
+pub fn process(statm: &[u8]) -> Option<u64> {
+    process::resident_pages(statm)
 }
 
 /// A decimal number.

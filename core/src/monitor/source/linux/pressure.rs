@@ -44,5 +44,19 @@ fn percent(file: &mut Kept, buffer: &mut Vec<u8>) -> io::Result<f64> {
 
 pub(super) fn some_avg10(stall: &[u8]) -> Option<f64> {
     let rest = text::lines(stall).find_map(|line| line.strip_prefix(b"some avg10="))?;
-    text::words(rest).next().and_then(text::decimal)
+    text::words(rest).next().and_then(text::decimal).filter(|percent| *percent <= 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_percentage_is_refused() {
+        assert_eq!(some_avg10(b"some avg10=1.50 avg60=0.00\nfull avg10=9.00\n"), Some(1.5));
+        assert_eq!(some_avg10(b"some avg10=100.00 avg60=0.00\n"), Some(100.0));
+        for text in [&b""[..], b"full avg10=1.0", b"some avg10=", b"some avg10=-3", b"some avg10=100.01"] {
+            assert_eq!(some_avg10(text), None);
+        }
+    }
 }

@@ -119,9 +119,9 @@ pub(super) fn mount_line(line: &str, cgroup_root: &Path) -> Option<Mount> {
     Some(Mount { version, root, point, controllers })
 }
 
-/// The kernel writes blanks in paths as `\040`.
+/// The kernel writes blanks in paths as `\040`. The backslash comes last, or it would make escapes of plain text.
 fn unescaped(path: &str) -> String {
-    path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+    path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
 #[cfg(test)]
@@ -139,5 +139,7 @@ mod tests {
         let line = "35 31 0:32 /docker/1 /sys/fs/cgroup/my\\040memory rw - cgroup cgroup rw,memory";
         let mount = mount_line(line, Path::new("/r")).unwrap();
         assert_eq!((mount.root.as_str(), mount.point), ("/docker/1", PathBuf::from("/r/my memory")));
+        let line = "35 31 0:32 / /a\\134040b\\012c rw - cgroup2 cgroup2 rw";
+        assert_eq!(mount_line(line, Path::new("/r")).unwrap().point, PathBuf::from("/a\\040b\nc"));
     }
 }

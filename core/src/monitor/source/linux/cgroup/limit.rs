@@ -24,10 +24,9 @@ pub(super) fn cpu(levels: &Levels) -> Option<(f64, PathBuf)> {
 
 /// Cores, of microseconds in each period. No limit is "max" in v2 and -1 in v1.
 pub(super) fn quota(quota: &str, period: &str) -> Option<f64> {
-    let quota: f64 = quota.trim().parse().ok()?;
-    let period: f64 = period.trim().parse().ok()?;
-    let cores = quota / period;
-    (quota > 0.0 && period > 0.0 && cores.is_finite()).then_some(cores)
+    let quota: u64 = quota.trim().parse().ok()?;
+    let period: u64 = period.trim().parse().ok()?;
+    (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
 }
 
 /// The memory limit of each level that has one, with its folder.
@@ -83,6 +82,20 @@ pub(super) fn core_list(list: &str) -> Option<Vec<bool>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quota_is_two_whole_numbers_or_none() {
+        assert_eq!(quota("150000", "100000\n"), Some(1.5));
+        for (us, period) in
+            [("max", "100000"), ("-1", "100000"), ("0", "1"), ("1", "0"), ("1e300", "1"), ("inf", "1")]
+        {
+            assert_eq!(quota(us, period), None, "{us} {period}");
+        }
+        assert_eq!(
+            (bytes("4096\n"), bytes("max"), bytes("0"), bytes("9223372036854771712")),
+            (Some(4096), None, None, None)
+        );
+    }
 
     #[test]
     fn lists_of_cores_are_read_and_nonsense_is_refused() {
