@@ -1,6 +1,8 @@
 //! The incident file, whole and cut short by a crash.
 #![no_main]
 
+mod stage;
+
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -21,7 +23,7 @@ fn read(path: &Path, text: &[u8]) -> haltline::Result<Vec<Incident>> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let folder = tempfile::tempdir().expect("a folder for the incident file");
+    let folder = stage::folder();
     let path = folder.path().join("incidents.jsonl");
     let incidents = match read(&path, data) {
         Ok(incidents) => incidents,

@@ -4,6 +4,8 @@
 //! `==== later` is written between the two samples.
 #![no_main]
 
+mod stage;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -81,7 +83,7 @@ fn check(sample: &Sample) {
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (first, later) = text.split_once("==== later\n").unwrap_or((text, ""));
-    let folder = tempfile::tempdir().expect("a folder for the machine");
+    let folder = stage::folder();
     let root = folder.path();
     for below in ["proc/pressure", "proc/net", "proc/self/fd", "cgroup/a"] {
         fs::create_dir_all(root.join(below)).expect("a folder of the machine");

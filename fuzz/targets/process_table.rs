@@ -1,6 +1,7 @@
 //! Lines of `/proc/PID/stat`, as the guardian and the library read them, and the tree that they make.
 #![no_main]
 
+mod stage;
 #[allow(dead_code, reason = "the guardian's file; a part of it is under test")]
 #[path = "../../core/guardian/table.rs"]
 mod table;
@@ -59,7 +60,7 @@ fn check(text: &[u8], stat: &Stat) {
 }
 
 fn check_tree(stats: &[Stat], lists_children: bool) {
-    let folder = tempfile::tempdir().expect("a process table");
+    let folder = stage::folder();
     let root = folder.path();
     if lists_children {
         fs::create_dir_all(root.join("thread-self")).expect("a folder");
@@ -106,7 +107,7 @@ fuzz_target!(|data: &[u8]| {
         check_tree(&stats, true);
         check_tree(&stats, false);
     }
-    let folder = tempfile::tempdir().expect("a process table");
+    let folder = stage::folder();
     fs::create_dir(folder.path().join("1")).expect("a folder");
     fs::write(folder.path().join("1/smaps_rollup"), data).expect("a file");
     if Table::at(folder.path().to_owned()).proportional_memory(1).is_some() {

@@ -1,6 +1,8 @@
 //! A folder of profile files that extend each other. A line `== NAME` begins a file.
 #![no_main]
 
+mod stage;
+
 use std::fs;
 
 use haltline::ErrorKind;
@@ -14,7 +16,7 @@ fn is_plain(name: &str) -> bool {
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let folder = tempfile::tempdir().expect("a folder for the profiles");
+    let folder = stage::folder();
     let mut written = 0;
     for file in text.split("== ").skip(1).take(12) {
         let (name, document) = file.split_once('\n').unwrap_or((file, ""));
