@@ -72,6 +72,8 @@ fuzz_target!(|data: &[u8]| {
                     "{} bytes: {message}",
                     message.len()
                 );
+                let digits = message.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+                assert!(digits.is_none_or(|n| n <= 80), "a row of {digits:?} digits: {message}");
                 assert!(profiles.get(&name).is_err(), "a refused document was kept");
             }
         }

@@ -3,6 +3,7 @@
 
 mod stage;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use haltline::ErrorKind;
@@ -17,18 +18,25 @@ fn is_plain(name: &str) -> bool {
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let folder = stage::folder();
-    let mut written = 0;
+    let mut written = BTreeSet::new();
     for file in text.split("== ").skip(1).take(12) {
         let (name, document) = file.split_once('\n').unwrap_or((file, ""));
         if is_plain(name) {
             fs::write(folder.path().join(name), document).expect("a profile file");
-            written += 1;
+            written.insert(name);
         }
     }
     match Profiles::load_dir(folder.path()) {
         Ok(profiles) => {
             let names = profiles.names();
-            assert!(names.len() <= 6 + written, "{names:?}");
+            assert!(names.len() <= 6 + written.len(), "{names:?}");
+            for name in written.iter().filter(|name| !name.starts_with('.')) {
+                let Some((stem, _)) = name.rsplit_once('.').filter(|(_, e)| e.eq_ignore_ascii_case("json"))
+                else {
+                    continue;
+                };
+                assert!(names.iter().any(|n| n == stem), "the file {name:?} was passed over: {names:?}");
+            }
             for name in &names {
                 let profile = profiles.get(name).expect("a listed profile");
                 assert_eq!(profile.name(), name);
