@@ -26,6 +26,9 @@ fuzz_target!(|data: &[u8]| {
         }
         if let Some(cores) = cgroup::cores(line) {
             assert!(cores.len() <= 65_536 && cores.last() == Some(&true), "{line:?}");
+            if cores.len() > 1_024 {
+                continue;
+            }
             let spelt: Vec<String> =
                 cores.iter().enumerate().filter(|(_, on)| **on).map(|(n, _)| n.to_string()).collect();
             assert_eq!(cgroup::cores(&spelt.join(",")), Some(cores));
