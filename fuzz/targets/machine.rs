@@ -28,7 +28,7 @@ const FILES: [(&str, &str); 24] = [
     ("proc/pressure/io", "some avg10=1.50 avg60=0.00 avg300=0.00 total=9\n"),
     ("proc/diskstats", "   8 0 sda 1 0 100 0 1 0 200 0 0 0 0\n"),
     ("proc/net/dev", "eth0: 1000 0 0 0 0 0 0 0 500 0 0 0 0 0 0 0\n"),
-    ("proc/self/stat", "7 (x) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 3 18 19 20 256 22\n"),
+    ("proc/self/statm", "9000 256 100 5 0 123 0\n"),
     ("proc/self/cgroup", "0::/a\n"),
     ("proc/self/mountinfo", "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
     ("cgroup/a/cpu.max", "max 100000\n"),
@@ -85,7 +85,7 @@ fuzz_target!(|data: &[u8]| {
     let (first, later) = text.split_once("==== later\n").unwrap_or((text, ""));
     let folder = stage::folder();
     let root = folder.path();
-    for below in ["proc/pressure", "proc/net", "proc/self/fd", "cgroup/a"] {
+    for below in ["proc/pressure", "proc/net", "proc/self/fd", "proc/self/task/7", "cgroup/a"] {
         fs::create_dir_all(root.join(below)).expect("a folder of the machine");
     }
     for (name, content) in FILES {
