@@ -174,6 +174,8 @@ pub(crate) fn cause<'py>(py: Python<'py>, cause: &Cause) -> PyResult<Bound<'py, 
             dict.set_item("reason", reason)?;
         }
         Cause::Shutdown => dict.set_item("kind", "shutdown")?,
+        Cause::GuardianKilled => dict.set_item("kind", "guardian_killed")?,
+        Cause::Leftovers => dict.set_item("kind", "leftovers")?,
         _ => dict.set_item("kind", "other")?,
     }
     dict.set_item("message", cause.to_string())?;

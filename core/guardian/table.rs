@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// One process at one moment.
@@ -90,6 +90,21 @@ pub(crate) struct Walk {
     pub(crate) processes: Vec<Stat>,
     /// Whether the walk stopped at its budget: there are at least this many.
     pub(crate) cut: bool,
+    /// Whether a part could not be read, as when this process is out of descriptors: what it would have shown is
+    /// unknown.
+    pub(crate) failed: bool,
+}
+
+/// What a read showed: `None` if there is no such process or it is not shown to this user, and an error if it could
+/// not be read for a reason of ours.
+fn seen<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    const NO_SUCH_PROCESS: i32 = 3;
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(None),
+        Err(e) if e.raw_os_error() == Some(NO_SUCH_PROCESS) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// A process table: `/proc`, or a made-up one.
@@ -113,10 +128,15 @@ impl Table {
 
     /// The process, if there is one with this id.
     pub(crate) fn stat(&self, pid: u32) -> Option<Stat> {
+        self.read(pid).ok().flatten()
+    }
+
+    /// The same, and an error where it is not known whether there is one.
+    pub(crate) fn read(&self, pid: u32) -> io::Result<Option<Stat>> {
         let mut line = [0; 1024];
-        let mut file = File::open(self.root.join(format!("{pid}/stat"))).ok()?;
-        let n = file.read(&mut line).ok()?;
-        Stat::parse(line.get(..n)?).filter(|s| s.pid == pid)
+        let read = File::open(self.root.join(format!("{pid}/stat"))).and_then(|mut f| f.read(&mut line));
+        let Some(n) = seen(read)? else { return Ok(None) };
+        Ok(line.get(..n).and_then(Stat::parse).filter(|s| s.pid == pid))
     }
 
     /// Whether exactly this process can still run.
@@ -133,14 +153,18 @@ impl Table {
             return self.scan(top, budget);
         }
         let mut walk = Walk::default();
-        let Some(first) = self.stat(top) else { return walk };
+        let first = match self.read(top) {
+            Ok(Some(first)) => first,
+            Ok(None) => return walk,
+            Err(_) => return Walk { failed: true, ..walk },
+        };
         let mut members = HashSet::from([top]);
         let mut children = Vec::new();
         let mut next = 0;
         let mut parent = (first.pid, first.threads);
         loop {
             children.clear();
-            self.children(parent.0, parent.1, &mut children);
+            walk.failed |= self.children(parent.0, parent.1, &mut children).is_err();
             for pid in children.drain(..) {
                 if members.contains(&pid) {
                     continue;
@@ -149,9 +173,13 @@ impl Table {
                     walk.cut = true;
                     return walk;
                 }
-                if let Some(stat) = self.stat(pid).filter(|s| members.contains(&s.parent)) {
-                    members.insert(pid);
-                    walk.processes.push(stat);
+                match self.read(pid) {
+                    Ok(Some(stat)) if members.contains(&stat.parent) => {
+                        members.insert(pid);
+                        walk.processes.push(stat);
+                    }
+                    Ok(_) => {}
+                    Err(_) => walk.failed = true,
                 }
             }
             let Some(stat) = walk.processes.get(next) else { return walk };
@@ -161,27 +189,41 @@ impl Table {
     }
 
     /// Children are listed by the thread that made them.
-    fn children(&self, pid: u32, threads: u32, into: &mut Vec<u32>) {
+    fn children(&self, pid: u32, threads: u32, into: &mut Vec<u32>) -> io::Result<()> {
         if threads <= 1 {
             return self.children_of_thread(pid, pid, into);
         }
-        let Ok(entries) = fs::read_dir(self.root.join(format!("{pid}/task"))) else { return };
+        let Some(entries) = seen(fs::read_dir(self.root.join(format!("{pid}/task"))))? else { return Ok(()) };
         for tid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()) {
-            self.children_of_thread(pid, tid, into);
+            self.children_of_thread(pid, tid, into)?;
         }
+        Ok(())
     }
 
-    fn children_of_thread(&self, pid: u32, tid: u32, into: &mut Vec<u32>) {
-        if let Ok(text) = fs::read_to_string(self.root.join(format!("{pid}/task/{tid}/children"))) {
-            into.extend(text.split_ascii_whitespace().filter_map(|w| w.parse::<u32>().ok()));
-        }
+    fn children_of_thread(&self, pid: u32, tid: u32, into: &mut Vec<u32>) -> io::Result<()> {
+        let text = seen(fs::read_to_string(self.root.join(format!("{pid}/task/{tid}/children"))))?;
+        into.extend(
+            text.iter().flat_map(|t| t.split_ascii_whitespace()).filter_map(|w| w.parse::<u32>().ok()),
+        );
+        Ok(())
     }
 
     /// The same by looking at every process, for kernels that do not list children.
     fn scan(&self, top: u32, budget: usize) -> Walk {
-        let mut all: Vec<Stat> = self.pids().into_iter().filter_map(|pid| self.stat(pid)).collect();
-        all.sort_by_key(|s| s.start_time);
         let mut walk = Walk::default();
+        let mut all = Vec::new();
+        match self.pids() {
+            Ok(pids) => {
+                for pid in pids {
+                    match self.read(pid) {
+                        Ok(stat) => all.extend(stat),
+                        Err(_) => walk.failed = true,
+                    }
+                }
+            }
+            Err(_) => walk.failed = true,
+        }
+        all.sort_by_key(|s| s.start_time);
         let mut members = HashSet::from([top]);
         // A parent may be younger than its child after the child was handed to a new parent, so repeat
         // until a pass finds nothing.
@@ -203,9 +245,9 @@ impl Table {
         }
     }
 
-    fn pids(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };
-        entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+    fn pids(&self) -> io::Result<Vec<u32>> {
+        let entries = fs::read_dir(&self.root)?;
+        Ok(entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
     }
 
     /// Memory in bytes of which shared pages are divided among those who share them.

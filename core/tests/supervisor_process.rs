@@ -119,6 +119,10 @@ fn a_command_that_kills_its_guardian_first_of_all_is_stopped_all_the_same() {
             let task = command.spawn(quick("p").build().unwrap()).unwrap();
             let done = task.wait_timeout(20 * S).unwrap();
             assert_eq!((done.exit.code, done.exit.signal), (None, None), "nobody saw how it ended");
+            assert_eq!(done.cancelled, Some(Cause::GuardianKilled));
+            // By the time that its group can be looked into, the command may be gone or not have joined.
+            let outcome = done.outcome.unwrap();
+            assert!(outcome == Outcome::StillRunning || (cgroup && outcome == Outcome::Killed), "{outcome}");
             assert!(!is_alive(task.pid()));
         }
     }

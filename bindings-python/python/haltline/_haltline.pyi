@@ -52,7 +52,7 @@ class _Settings(TypedDict, total=False):
     advisory: Sequence[str]
 
 class _Cause(TypedDict, total=False):
-    kind: Literal["breach", "asked", "shutdown", "other"]
+    kind: Literal["breach", "asked", "shutdown", "guardian_killed", "leftovers", "other"]
     message: str
     reason: str
     limit: str

@@ -119,7 +119,9 @@ impl Inner {
 
     /// Cancels a task. Returns whether this call did.
     pub(crate) fn cancel(&self, record: &Arc<Record>, cause: Cause, blame: Vec<Contribution>) -> bool {
-        if !record.blame(cause) || record.state.request() != Request::Won {
+        // The first cause stands. Whoever gave it may not have come to ask yet, and is not waited for.
+        record.blame(cause);
+        if record.state.request() != Request::Won {
             return false;
         }
         record.notify();

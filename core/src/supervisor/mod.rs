@@ -10,6 +10,7 @@ mod incident;
 mod inner;
 mod ladder;
 pub mod limit;
+mod link;
 pub mod outcome;
 pub mod profile;
 mod record;

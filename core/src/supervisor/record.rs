@@ -97,9 +97,9 @@ impl Record {
         end.min(idle)
     }
 
-    /// Says why the task is about to be cancelled. Returns false if a cause stands already.
-    pub(crate) fn blame(&self, cause: Cause) -> bool {
-        self.cause.set(cause).is_ok()
+    /// Says why the task is about to be cancelled, unless a cause stands already.
+    pub(crate) fn blame(&self, cause: Cause) {
+        let _ = self.cause.set(cause);
     }
 
     /// Cuts the grace short, now or when the task is cancelled.

@@ -177,14 +177,12 @@ impl Inner {
     /// The outcome is known: tells the engine, the task's handlers, the incident file and the bus.
     fn settle(self: &Arc<Self>, one: &mut Active, outcome: Outcome, now: Time) {
         let record = &one.record;
-        let outcome = match outcome {
-            Outcome::Killed if !record.executor.was_forced() => Outcome::Stopped,
-            other => other,
-        };
+        let gone = outcome != Outcome::StillRunning;
+        let outcome = if gone { record.executor.judge(outcome) } else { outcome };
         if !one.lingering {
             self.engine.lock().verified(record.id, now);
         }
-        if outcome != Outcome::StillRunning {
+        if gone {
             record.state.finish();
             self.table.remove(record);
             self.engine.lock().forget(record.id);
@@ -201,7 +199,7 @@ impl Inner {
             let after = after.iter().filter(|s| s.at > one.asked);
             incident.samples.extend(after.map(|s| SamplePoint::of(s, one.asked)));
         }
-        let lingered = std::mem::replace(&mut one.lingering, outcome == Outcome::StillRunning);
+        let lingered = std::mem::replace(&mut one.lingering, !gone);
         let incident = self.incidents.keep(one.incident.clone(), lingered);
         self.tell(incident, one.top.clone());
         let handlers = record.settle(outcome);

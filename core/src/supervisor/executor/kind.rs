@@ -8,6 +8,7 @@ use super::process::{Tree, TreeUse, TreeWatcher};
 use super::thread::ThreadState;
 use super::thread_clock::ThreadClock;
 use crate::supervisor::limit::ExecutorKind;
+use crate::supervisor::outcome::Outcome;
 use crate::supervisor::stopper::Stopper;
 
 /// How a task runs.
@@ -85,12 +86,19 @@ impl Executor {
         }
     }
 
-    /// Whether an end after force was by force. A host's stopper answers late that it has none.
-    pub(crate) fn was_forced(&self) -> bool {
+    /// The outcome of work that was seen to be gone, given what the ladder takes it for.
+    pub(crate) fn judge(&self, outcome: Outcome) -> Outcome {
         match self {
-            Executor::Custom(custom) => custom.was_forced(),
-            Executor::Future(future) => !future.left_by_itself(),
-            _ => true,
+            // A host's stopper answers late that it has no force.
+            Executor::Custom(custom) if !custom.was_forced() => Outcome::Stopped,
+            Executor::Future(future) if future.left_by_itself() => Outcome::Stopped,
+            Executor::Process(work) => match work.tree.report() {
+                Some(end) if !end.proved => Outcome::StillRunning,
+                // It is killed at once, so whether the ladder came to force says nothing.
+                Some(end) if end.guardian_killed => Outcome::Killed,
+                _ => outcome,
+            },
+            _ => outcome,
         }
     }
 

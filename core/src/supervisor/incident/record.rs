@@ -63,7 +63,9 @@ pub struct Incident {
     /// Milliseconds from the request until the outcome was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_after_ms: Option<f64>,
-    /// The task's guardian was killed, so it is known only of the processes seen before that they are gone.
+    /// The task's guardian was killed and no cgroup held the tree. Every process that was known is gone; one that
+    /// was hidden since the last look may run on, and nothing can find it. So the outcome is `StillRunning`, with
+    /// nothing in `alive`, and it is the last word: the task is not listed any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproved: bool,
     /// Ids of processes that were not seen to leave.
@@ -235,7 +237,11 @@ impl Incident {
                 "cancelled {who}: {}; {outcome} after {:.0} ms{}",
                 self.cause,
                 self.verified_after_ms.unwrap_or(0.0),
-                if self.unproved { ", not proved: its guardian was killed" } else { "" },
+                if self.unproved {
+                    ": its guardian was killed; every known process of it is gone, one that it hid may run on"
+                } else {
+                    ""
+                },
             ),
             (ActionTaken::Cancel, None) => format!("cancelling {who}: {}", self.cause),
             (ActionTaken::Record, _) => {

@@ -87,9 +87,11 @@ pub(crate) struct Captured {
 /// called before the spawn that starts the tree has returned.
 pub(crate) trait TreeWatcher: Send + Sync {
     /// After every look.
-    fn looked(&self, seen: &TreeUse);
-    /// The main process ended.
-    fn exited(&self, exit: &Exit);
+    fn looked(&self);
+    /// The main process left others behind, and they have not left in their grace.
+    fn overdue(&self);
+    /// The guardian was killed while the tree ran. The tree is killed as far as it is known.
+    fn lost(&self);
     /// The whole tree was seen to be gone.
-    fn gone(&self, report: &TreeReport);
+    fn gone(&self);
 }

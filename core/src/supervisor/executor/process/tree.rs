@@ -62,7 +62,12 @@ impl Tree {
             return Vec::new();
         }
         let table = Table::system();
-        let mut alive = table.descendants(self.core.guardian.pid, usize::MAX).processes;
+        let guardian = self.core.guardian;
+        // A guardian that was killed has no children, and its id may belong to another by now.
+        let mut alive = match table.is_alive(guardian.pid, guardian.start_time) {
+            true => table.descendants(guardian.pid, usize::MAX).processes,
+            false => Vec::new(),
+        };
         for old in self.core.known.lock().alive.clone() {
             if !alive.iter().any(|s| s.pid == old.pid) {
                 alive.extend(table.stat(old.pid).filter(|s| s.start_time == old.start_time));
@@ -105,6 +110,11 @@ impl Tree {
     /// How the main process ended, once it has.
     pub(crate) fn exit(&self) -> Option<Exit> {
         if self.core.is_ours() { self.core.known.lock().exit } else { None }
+    }
+
+    /// What outlived the main process, as far as it was named.
+    pub(crate) fn leftovers(&self) -> Vec<Leftover> {
+        if self.core.is_ours() { self.core.known.lock().leftovers.clone() } else { Vec::new() }
     }
 
     /// The end of the tree, once all of it was seen to be gone.

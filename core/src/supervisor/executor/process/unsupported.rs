@@ -63,6 +63,10 @@ impl Tree {
         match *self {}
     }
 
+    pub(crate) fn leftovers(&self) -> Vec<Leftover> {
+        match *self {}
+    }
+
     pub(crate) fn report(&self) -> Option<TreeReport> {
         match *self {}
     }
