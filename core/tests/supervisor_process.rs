@@ -198,6 +198,18 @@ fn every_limit_of_a_process_is_enforced() {
 }
 
 #[test]
+fn a_limit_of_more_processes_than_a_usual_look_counts_is_enforced() {
+    let supervisor = supervisor();
+    let profile = quick("p").task_max_processes(2100).build().unwrap();
+    let burst = "i=0; while [ $i -lt 2150 ]; do sleep 1000 & i=$((i+1)); done; sleep 3";
+    let done = supervisor.command("sh").args(["-c", burst]).output(&profile).unwrap();
+    if String::from_utf8_lossy(&done.stderr).contains("annot fork") {
+        return println!("not checked: limits of more than 2048 processes (so many cannot be started here)");
+    }
+    assert_eq!(broken(&done.cancelled), Some(Limit::TaskProcesses), "{done:?}");
+}
+
+#[test]
 fn an_incident_names_the_command_with_its_secrets_masked_and_can_be_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("incidents.jsonl");

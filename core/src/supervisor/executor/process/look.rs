@@ -69,8 +69,12 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new() -> Meter {
+        Meter::of(Table::system())
+    }
+
+    pub(super) fn of(table: Table) -> Meter {
         Meter {
-            table: Table::system(),
+            table,
             page: setting(libc::_SC_PAGESIZE, 4096),
             ticks_per_second: setting(libc::_SC_CLK_TCK, 100),
             cpu_time: Duration::ZERO,
