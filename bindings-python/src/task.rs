@@ -80,7 +80,7 @@ impl PyToken {
         }
     }
 
-    /// Why the task was cancelled, or None: `kind` is breach, asked or shutdown, and `message` is a sentence.
+    /// Why the task was cancelled, or None: `kind` is breach, asked, shutdown, guardian_killed or leftovers, and `message` is a sentence.
     #[getter]
     fn cause<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         self.token.cause().map(|c| error::cause(py, &c)).transpose()
