@@ -31,6 +31,8 @@ pub use history::{History, Summary};
 pub use metric::Metric;
 pub use sample::{Cpu, Memory, Pressure, ProcessUse, Rates, Sample, SignalValues, TopProcess};
 pub use signal::{FrameMeter, FrameTimes, Signals};
+#[cfg(target_os = "linux")]
+pub(crate) use source::linux::{Hierarchies, system};
 pub use source::{Source, Sources};
 pub use top::ProcessTable;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::table::Row;
 use crate::error::{Error, Result};
-use crate::monitor::source::linux::system;
+use crate::monitor::source::linux::{number, stat, system};
 
 pub(super) fn rows(proc_root: &Path) -> Result<Vec<Row>> {
     let tried = || format!("reading {}", proc_root.display());
@@ -31,20 +31,17 @@ pub(super) fn rows(proc_root: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-pub(super) fn row(pid: u32, stat: &[u8], tick: Duration, page: u64, uptime: Duration) -> Option<Row> {
-    let open = stat.iter().position(|b| *b == b'(')?;
-    let close = stat.iter().rposition(|b| *b == b')')?;
-    let name = String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned();
-    let fields = std::str::from_utf8(&stat[close + 1..]).ok()?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let mut next = |skip: usize| fields.nth(skip)?.parse::<u64>().ok();
+pub(super) fn row(pid: u32, line: &[u8], tick: Duration, page: u64, uptime: Duration) -> Option<Row> {
+    let (name, fields) = stat(line)?;
+    let mut fields = fields.skip(11);
+    let mut next = |skip: usize| number(fields.nth(skip)?);
     let (user, system, started, pages) = (next(0)?, next(0)?, next(6)?, next(1)?);
     // 32 bits of ticks last 497 days, or eight days on 64 cores.
     let ticks = |n: u64| Duration::from_nanos(n.saturating_mul(tick.as_nanos() as u64));
     Some(Row {
         pid,
         started,
-        name,
+        name: String::from_utf8_lossy(name).into_owned(),
         cpu: ticks(user.saturating_add(system)),
         age: uptime.saturating_sub(ticks(started)),
         memory_bytes: pages.saturating_mul(page),

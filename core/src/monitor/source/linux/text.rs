@@ -87,8 +87,16 @@ pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty())
 }
 
+/// The name in a line of `/proc/PID/stat`, and the fields behind it, the state first. The name may hold blanks and
+/// brackets.
+pub(in crate::monitor) fn stat(line: &[u8]) -> Option<(&[u8], impl Iterator<Item = &[u8]>)> {
+    let open = line.iter().position(|b| *b == b'(')?;
+    let close = line.iter().rposition(|b| *b == b')')?;
+    Some((line.get(open + 1..close)?, words(line.get(close + 1..)?)))
+}
+
 /// A decimal number without sign; `None` for anything else and for what does not fit.
-pub(super) fn number(word: &[u8]) -> Option<u64> {
+pub(in crate::monitor) fn number(word: &[u8]) -> Option<u64> {
     if word.is_empty() {
         return None;
     }

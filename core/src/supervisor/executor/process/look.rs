@@ -7,6 +7,7 @@ use super::group::Group;
 use super::table::{Stat, Table};
 use super::{ProcessId, TreeUse, cgroup};
 use crate::clock::Time;
+use crate::monitor::system;
 
 /// A tree larger than this is measured in part and reported as "at least".
 const BUDGET: usize = 2048;
@@ -75,8 +76,8 @@ impl Meter {
     pub(super) fn of(table: Table) -> Meter {
         Meter {
             table,
-            page: setting(libc::_SC_PAGESIZE, 4096),
-            ticks_per_second: setting(libc::_SC_CLK_TCK, 100),
+            page: system(libc::_SC_PAGESIZE, 4096),
+            ticks_per_second: system(libc::_SC_CLK_TCK, 100),
             cpu_time: Duration::ZERO,
         }
     }
@@ -164,12 +165,6 @@ impl Meter {
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
-}
-
-/// Asked of the C library: the other way, through the auxiliary vector, crashes under valgrind.
-fn setting(name: libc::c_int, usual: u64) -> u64 {
-    // SAFETY: no memory is involved.
-    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|v| *v > 0).unwrap_or(usual)
 }
 
 #[cfg(test)]

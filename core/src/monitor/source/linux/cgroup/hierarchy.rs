@@ -32,7 +32,7 @@ pub(super) struct Mount {
 
 /// What `/proc/self/cgroup` and `/proc/self/mountinfo` say.
 #[derive(Debug)]
-pub(super) struct Hierarchies {
+pub(crate) struct Hierarchies {
     mounts: Vec<Mount>,
     /// Controllers and path of each line; no controllers for v2.
     own: Vec<(Vec<String>, String)>,
@@ -43,8 +43,32 @@ impl Hierarchies {
     pub(super) fn new(own: &str, proc_root: &Path, cgroup_root: &Path) -> Self {
         // Without it the usual places are tried.
         let mountinfo = fs::read_to_string(proc_root.join("self/mountinfo")).unwrap_or_default();
+        Hierarchies::parse(own, &mountinfo, cgroup_root)
+    }
+
+    fn parse(own: &str, mountinfo: &str, cgroup_root: &Path) -> Self {
         let mounts = mountinfo.lines().filter_map(|line| mount_line(line, cgroup_root)).collect();
         Hierarchies { mounts, own: own.lines().filter_map(own_line).collect() }
+    }
+
+    /// What the two files say on this machine.
+    pub(crate) fn of(own: &str, mountinfo: &str) -> Self {
+        Hierarchies::parse(own, mountinfo, Path::new(USUAL_ROOT))
+    }
+
+    /// The folder of this process's own cgroup, in the v1 hierarchy of `controller` or with `None` in the v2
+    /// hierarchy; only where a mount shows it.
+    pub(crate) fn own_folder(&self, controller: Option<&str>) -> Option<PathBuf> {
+        let fits = |controllers: &[String]| match controller {
+            Some(wanted) => controllers.iter().any(|c| c == wanted),
+            None => controllers.is_empty(),
+        };
+        let (_, path) = self.own.iter().find(|(controllers, _)| fits(controllers))?;
+        let mounts = self.mounts.iter().filter(|m| match controller {
+            Some(_) => m.version == Version::V1 && fits(&m.controllers),
+            None => m.version == Version::V2,
+        });
+        mounts.into_iter().find_map(|m| inside(path, &m.root).map(|inside| m.point.join(inside)))
     }
 
     /// The folders in which `controller` keeps its files for this process, or `None` if it has none.
@@ -81,13 +105,17 @@ impl Hierarchies {
 
 /// The folder of `path` below the mount and each above it, the mount itself last.
 fn levels(version: Version, root: &str, point: &Path, path: &str) -> Option<Levels> {
-    let inside = Path::new(path).strip_prefix(root).ok();
     // A path that the mount does not show belongs to another namespace; what is mounted is then our own.
-    let inside = inside.filter(|p| p.components().all(|c| matches!(c, std::path::Component::Normal(_))));
-    let leaf = inside.map_or_else(|| point.to_owned(), |inside| point.join(inside));
+    let leaf = inside(path, root).map_or_else(|| point.to_owned(), |inside| point.join(inside));
     let leaf = if leaf.is_dir() { leaf } else { point.to_owned() };
     let folders: Vec<_> = leaf.ancestors().take_while(|p| p.starts_with(point)).map(Path::to_owned).collect();
     point.is_dir().then_some(Levels { version, folders })
+}
+
+/// What of `path` lies below the `root` of a mount. A cgroup above the root of the namespace shows as a path with dots.
+fn inside<'a>(path: &'a str, root: &str) -> Option<&'a Path> {
+    let below = Path::new(path).strip_prefix(root).ok()?;
+    below.components().all(|c| matches!(c, std::path::Component::Normal(_))).then_some(below)
 }
 
 /// `4:memory:/a/b`, or `0::/a/b` for v2.

@@ -7,3 +7,4 @@ mod hierarchy;
 mod limit;
 
 pub(super) use container::Container;
+pub(crate) use hierarchy::Hierarchies;
