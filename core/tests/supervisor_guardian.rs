@@ -197,6 +197,8 @@ fn what_a_command_leaves_behind_and_does_not_leave_is_cancelled_and_looked_for()
         let mut told = [0; 16];
         let n = std::io::Read::read(&mut task.take_stdout().unwrap(), &mut told).unwrap();
         let leftover: u32 = std::str::from_utf8(&told[..n]).unwrap().trim().parse().unwrap();
+        let name = || std::fs::read_to_string(format!("/proc/{leftover}/comm")).unwrap();
+        until("it is the sleeper", || name() == "sleep\n");
         cell.freeze(leftover);
         drop(task.take_stdin());
         until("it is cancelled", || task.is_cancelled());
@@ -221,6 +223,29 @@ fn what_a_command_leaves_behind_and_does_not_leave_is_cancelled_and_looked_for()
         }
         assert!(!is_alive(leftover));
     }
+}
+
+#[test]
+fn a_tree_that_grows_smaller_under_force_is_looked_for_longer() {
+    let (Some(first), Some(second)) = (Cell::new(), Cell::new()) else {
+        println!("not checked: a tree that is killed slowly (no freezer of the older kind can be used)");
+        return;
+    };
+    let verify = S;
+    let supervisor = supervisor(verify);
+    let (task, _) = start(&supervisor, false, "sleep 1000 & sleep 1000 & wait", S);
+    until("the tree is complete", || task.pids().len() == 3);
+    let sleepers: Vec<u32> = task.pids().into_iter().filter(|pid| *pid != task.pid()).collect();
+    first.freeze(sleepers[0]);
+    second.freeze(sleepers[1]);
+    let begun = Instant::now();
+    assert!(task.kill("enough"));
+    first.thaw();
+    until("one is gone", || !is_alive(sleepers[0]));
+    assert_eq!(task.wait_outcome((verify * 3 / 2).saturating_sub(begun.elapsed())), None, "it goes on");
+    second.thaw();
+    assert_eq!(task.wait_outcome(60 * S), Some(Outcome::Killed));
+    assert_eq!(supervisor.incidents(9)[0].outcome, Some(Outcome::Killed));
 }
 
 #[test]

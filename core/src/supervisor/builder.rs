@@ -110,7 +110,8 @@ impl SupervisorBuilder {
         self
     }
 
-    /// How long a task that was ended by force is looked for before it counts as still running. Default 5 s.
+    /// How long a task that was ended by force is looked for before it counts as still running. Default 5 s; up to
+    /// four times that for a process tree that has become smaller each time.
     pub fn verify(mut self, time: Duration) -> Self {
         self.verify = time;
         self

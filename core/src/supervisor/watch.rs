@@ -158,7 +158,8 @@ impl Inner {
             one.ladder.hurry();
         }
         loop {
-            match one.ladder.step(now, one.record.is_gone()) {
+            let left = one.record.executor.tree_use().and_then(|t| t.processes);
+            match one.ladder.step(now, one.record.is_gone(), left) {
                 Step::Wait(until) => {
                     one.look = until;
                     return true;
@@ -166,7 +167,7 @@ impl Inner {
                 Step::Force => {
                     let real = one.record.executor.force(|work| self.stoppers.run(work));
                     one.forced = real.then_some(now);
-                    one.ladder.forced(now, real);
+                    one.ladder.forced(now, real, left);
                 }
                 Step::Outcome(outcome) => self.settle(one, outcome, now),
                 Step::Done => return false,
