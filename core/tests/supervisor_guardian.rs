@@ -1,5 +1,5 @@
 //! Trees whose guardian is killed, and trees that leave something behind that stays.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 #![cfg(target_os = "linux")]
 
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ fn start(supervisor: &Supervisor, grouped: bool, script: &str, grace: Duration) 
     let held = own.contains("/haltline-");
     assert!(grouped || !held);
     if grouped && !held {
-        println!("not checked: a guardian killed beside a cgroup (none can be made here)");
+        eprintln!("not checked: a guardian killed beside a cgroup (none can be made here)");
     }
     (task, held)
 }
@@ -189,7 +189,7 @@ impl Drop for Cell {
 fn what_a_command_leaves_behind_and_does_not_leave_is_cancelled_and_looked_for() {
     for gives_way in [true, false] {
         let Some(cell) = Cell::new() else {
-            println!("not checked: leftovers that stay (no freezer of the older kind can be used)");
+            eprintln!("not checked: leftovers that stay (no freezer of the older kind can be used)");
             return;
         };
         let supervisor = supervisor(if gives_way { 60 * S } else { 300 * MS });
@@ -228,7 +228,7 @@ fn what_a_command_leaves_behind_and_does_not_leave_is_cancelled_and_looked_for()
 #[test]
 fn a_tree_that_grows_smaller_under_force_is_looked_for_longer() {
     let (Some(first), Some(second)) = (Cell::new(), Cell::new()) else {
-        println!("not checked: a tree that is killed slowly (no freezer of the older kind can be used)");
+        eprintln!("not checked: a tree that is killed slowly (no freezer of the older kind can be used)");
         return;
     };
     let verify = S;

@@ -250,3 +250,20 @@ impl Drop for Record {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::supervisor::Supervisor;
+
+    /// Between its cause and its request the first may stand for a while; what the second is followed by may be an end.
+    #[test]
+    fn a_cancellation_does_not_wait_for_an_earlier_one_that_has_only_given_its_cause() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let task = supervisor.start("work", "craft").unwrap();
+        let first = Cause::Asked("first".to_owned());
+        task.token().record().blame(first.clone());
+        assert!(task.cancel("second"));
+        assert_eq!((task.is_cancelled(), task.cause()), (true, Some(first)));
+    }
+}

@@ -264,14 +264,8 @@ impl Follow {
             known.last_use.output_bytes = core.flow.bytes();
             known.last_use.at_least = false;
             known.last_use.at = now;
-            let report = TreeReport {
-                exit: known.exit,
-                last_use: known.last_use,
-                leftovers: known.leftovers.clone(),
-                guardian_killed,
-                proved,
-                at: now,
-            };
+            let report =
+                TreeReport { exit: known.exit, last_use: known.last_use, guardian_killed, proved, at: now };
             known.report = Some(report);
         }
         core.gone.store(true, Ordering::Release);

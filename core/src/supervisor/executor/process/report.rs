@@ -65,8 +65,6 @@ pub(crate) struct TreeReport {
     pub(crate) exit: Option<Exit>,
     /// The last figures, the processor time of every reaped process included.
     pub(crate) last_use: TreeUse,
-    /// What outlived the main process.
-    pub(crate) leftovers: Vec<Leftover>,
     /// Whether the guardian was killed. Then every process that was known is gone, and what the tree forked
     /// in secret since the last look is known only where a group held it.
     pub(crate) guardian_killed: bool,
