@@ -45,7 +45,8 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     }
     let end = tell(options, &supervisor, &task, finished, plan.signal);
     keep(options, &supervisor);
-    if end.outcome != Some(Outcome::StillRunning) {
+    // Also where it is not proved that nothing is left: then what is known has gone.
+    if task.is_finished() {
         task.wait_cleared(PATIENCE);
     }
     Ok(status::of(&end))
