@@ -220,7 +220,9 @@ impl Follow {
         let grouped = members.iter().flatten().filter_map(|pid| table.stat(*pid));
         alive.extend(grouped.filter(Stat::is_alive));
         if alive.is_empty() {
-            return self.finish(now, true, core.held && members.is_some());
+            // Whoever was listed in the group and could not be looked at may run.
+            let empty = members.is_some_and(|m| m.iter().all(|pid| table.read(*pid).is_ok()));
+            return self.finish(now, true, core.held && empty);
         }
         self.kill_known(&alive);
         core.known.lock().alive = alive;
