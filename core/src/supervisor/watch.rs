@@ -192,7 +192,7 @@ impl Inner {
         let incident = &mut one.incident;
         incident.outcome = Some(outcome);
         incident.unproved = record.executor.is_unproved();
-        incident.forced_after_ms = one.forced.filter(|_| record.executor.was_forced()).map(ms);
+        incident.forced_after_ms = one.forced.filter(|_| record.executor.used_force()).map(ms);
         incident.verified_after_ms = Some(ms(now));
         incident.alive = if outcome == Outcome::StillRunning { record.executor.pids() } else { Vec::new() };
         if !one.lingering {

@@ -86,12 +86,20 @@ impl Executor {
         }
     }
 
+    /// Whether force was used, once it was asked for: a host's stopper answers late that it has none, and a future may
+    /// come to its own end first.
+    pub(crate) fn used_force(&self) -> bool {
+        match self {
+            Executor::Custom(custom) => custom.was_forced(),
+            Executor::Future(future) => !future.left_by_itself(),
+            _ => true,
+        }
+    }
+
     /// The outcome of work that was seen to be gone, given what the ladder takes it for.
     pub(crate) fn judge(&self, outcome: Outcome) -> Outcome {
         match self {
-            // A host's stopper answers late that it has no force.
-            Executor::Custom(custom) if !custom.was_forced() => Outcome::Stopped,
-            Executor::Future(future) if future.left_by_itself() => Outcome::Stopped,
+            _ if !self.used_force() => Outcome::Stopped,
             Executor::Process(work) => match work.tree.report() {
                 Some(end) if !end.proved => Outcome::StillRunning,
                 // It is killed at once, so whether the ladder came to force says nothing.
