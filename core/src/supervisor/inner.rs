@@ -94,6 +94,10 @@ impl Inner {
     pub(crate) fn finished(&self, record: &Record) {
         self.table.remove(record);
         record.notify_waiting();
+        if self.closing.load(Ordering::SeqCst) {
+            // The watch thread leaves after the last task.
+            self.alarm.ring();
+        }
         if self.bus.wants("task.finished") {
             self.publish_finish(record);
         }

@@ -99,7 +99,9 @@ impl Inner {
         active.retain_mut(|one| self.step(one, now));
         self.retry_host_code(now);
         let busy = active.iter().any(|a| !a.lingering);
-        let over = self.closing.load(Ordering::Acquire) && !busy && self.inbox.lock().is_empty();
+        // Who is asked to stop and has not come into the inbox yet is in the table all the same.
+        let all_known = self.inbox.lock().is_empty() && self.table.len() == active.len();
+        let over = self.closing.load(Ordering::Acquire) && !busy && all_known;
         if over {
             self.closed.store(true, Ordering::SeqCst);
             // Whoever left before it could see that settles nothing itself: its end is looked for once more.
