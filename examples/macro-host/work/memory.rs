@@ -1,25 +1,28 @@
 //! Takes memory, step by step, and ignores SIGTERM.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::system;
 
 const STEPS: u64 = 500;
-const PAUSE: Duration = Duration::from_millis(12);
+/// Slow enough for the processor of a small machine.
+const TIME: Duration = Duration::from_secs(6);
 /// The smallest page there is: one byte in each makes all of them real.
 const PAGE: usize = 4096;
 
-/// Grows to `most` bytes in about six seconds, gently enough for the processor, and keeps them.
+/// Grows to `most` bytes in six seconds, and keeps them. Where the processor is busy it catches up.
 pub(super) fn grow(most: u64) {
     system::ignore_term();
     let step = (most / STEPS) as usize;
     let mut held = Vec::new();
-    for _ in 0..STEPS {
+    let begun = Instant::now();
+    for i in 1..=STEPS {
         let mut more = vec![0u8; step];
         more.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
         held.push(black_box(more));
-        std::thread::sleep(PAUSE);
+        let due = TIME.mul_f64(i as f64 / STEPS as f64);
+        std::thread::sleep(due.saturating_sub(begun.elapsed()));
     }
     loop {
         std::thread::sleep(Duration::from_secs(1));
