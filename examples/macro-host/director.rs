@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,7 @@ fn status(verdict: &Verdict, require_all: bool) -> u8 {
 fn scene(options: &Options) -> Scene<Verdict> {
     let begun = Instant::now();
     let mut view = View::new();
+    prepare(&options.incidents)?;
     let cast = Cast::of_seed(options.seed);
     let threads = std::thread::available_parallelism()?.get() as u64;
     let (all, bad) = (cast.all().count(), cast.misbehaving().count());
@@ -112,9 +114,6 @@ fn scene(options: &Options) -> Scene<Verdict> {
     ));
 
     let register = RegisterFile::create()?;
-    if let Some(folder) = options.incidents.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
     let supervisor = Supervisor::builder()
         .monitor(monitor)
         .profiles(profile::derive(&cast, &limits, options.blame)?)
@@ -160,6 +159,13 @@ fn scene(options: &Options) -> Scene<Verdict> {
     play.view.print(verdict.to_string().trim_end());
     is_read(&play.view)?;
     Ok(verdict)
+}
+
+/// Makes the incident file, so that a wrong name is told before the baseline and not after it.
+fn prepare(incidents: &Path) -> Scene<()> {
+    let folder = incidents.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let opened = folder.and_then(|()| std::fs::OpenOptions::new().create(true).append(true).open(incidents));
+    opened.map(drop).map_err(|e| format!("the incident file {}: {e}", incidents.display()).into())
 }
 
 /// An error if what is printed reaches nobody any more.
