@@ -6,7 +6,7 @@ use std::time::Duration;
 use haltline::clock::Time;
 
 /// Shorter spans say little: the process table counts processor time in hundredths of a second.
-const SPAN: Duration = Duration::from_millis(900);
+const SPAN: Duration = Duration::from_millis(700);
 
 /// What others used over some time, in percent of what may be used.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,14 +52,14 @@ impl Looks {
         self.0.last().map(|l| l.at)
     }
 
-    /// What was used in the last second.
+    /// What was used of late.
     pub(crate) fn now(&self) -> Option<Crowd> {
         let last = self.0.last()?;
         let begun = self.0.iter().rposition(|l| last.at.since(l.at) >= SPAN)?;
         of(&self.0[begun..])
     }
 
-    /// What was used since `begun`; `None` if that is less than a second ago.
+    /// What was used since `begun`; `None` if that is less than that ago.
     pub(crate) fn since(&self, begun: Time) -> Option<Crowd> {
         of(&self.0[self.0.partition_point(|l| l.at < begun)..])
     }
@@ -142,15 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn less_than_a_second_says_nothing() {
+    fn a_moment_says_nothing() {
         let mut looks = Looks::default();
         assert_eq!(looks.now(), None);
         looks.add(look(0, 0, 0, 10, 0));
-        looks.add(look(800, 800, 0, 10, 0));
+        looks.add(look(600, 600, 0, 10, 0));
         // A look at an earlier moment is not taken.
-        looks.add(look(700, 9000, 0, 10, 0));
+        looks.add(look(500, 9000, 0, 10, 0));
         assert_eq!((looks.now(), looks.since(Time::ZERO)), (None, None));
-        assert_eq!(looks.last(), Some(Time::ZERO + Duration::from_millis(800)));
+        assert_eq!(looks.last(), Some(Time::ZERO + Duration::from_millis(600)));
         assert_eq!(looks.since(Time::ZERO + Duration::from_secs(5)), None);
     }
 }

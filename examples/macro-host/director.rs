@@ -35,8 +35,6 @@ const LONGEST_STOP: Duration = Duration::from_secs(5);
 /// How long the scene waits in all for other programs to leave an act enough of the machine, and for one act.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// No act about a host limit begins later, so that the scene is over within a minute.
-const LATEST_ACT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Why the scene ended early.
@@ -283,11 +281,7 @@ impl Play {
         let waiting = Instant::now();
         self.wait(self.patience.min(LONGEST_WAIT), |play| play.hindrance(role).is_none())?;
         self.patience = self.patience.saturating_sub(waiting.elapsed());
-        if self.begun.elapsed() > LATEST_ACT {
-            let so_far = self.begun.elapsed().as_secs();
-            return Ok(Some(format!("the scene took {so_far} s so far and is to be over within a minute")));
-        }
-        Ok(self.hindrance(role))
+        Ok(obstacle::late(self.begun.elapsed()).or_else(|| self.hindrance(role)))
     }
 
     /// What hinders the act of `role` now.

@@ -3,10 +3,13 @@
 //! An act proves something only if its macro is what breaks the limit, if it can break it, and if no other
 //! limit breaks first. Beside other programs that is not always so.
 
+use std::time::Duration;
+
 use crate::cast::Role;
 use crate::crowd::Crowd;
 use crate::limits::{Bound, Limits, NOISE};
 
+const LATEST: Duration = Duration::from_secs(40);
 /// How much more than the least share a macro must have to be safely above it.
 const SAFE: f64 = 1.5;
 /// A little more than the percent of one core that a task must use for frames, latency or response times to be
@@ -67,6 +70,15 @@ pub(crate) fn signal(limits: &Limits, signals: &Signals) -> Option<String> {
     }
     let (v, b) = broken(signals.response, &limits.response, false)?;
     Some(format!("before it began requests took {v:.0} ms; the limit is {b:.0}"))
+}
+
+/// Why no act about the host begins any more after `so_far`: each has its longest time, and the whole scene is to
+/// be over within a minute, whatever other programs do.
+pub(crate) fn late(so_far: Duration) -> Option<String> {
+    let seconds = so_far.as_secs();
+    (so_far > LATEST).then(|| {
+        format!("the scene took {seconds} s so far beside other programs and is to be over within a minute")
+    })
 }
 
 fn cpu(bound: f64, limits: &Limits, crowd: &Crowd) -> Option<String> {
@@ -230,6 +242,12 @@ mod tests {
         // It came while the act ran.
         let rising = Crowd { cpu_least: 20.0, ..crowd(95.0) };
         assert!(beside(Role::Frames, &limits, &rising, true).is_some());
+    }
+
+    #[test]
+    fn no_act_about_the_host_begins_so_late_that_a_minute_is_not_enough() {
+        assert_eq!(late(Duration::from_secs(40)), None);
+        assert!(late(Duration::from_millis(41_500)).is_some_and(|why| why.contains("took 41 s so far")));
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn only_those_that_misbehave_are_cancelled_and_nothing_is_left() {
     assert!(std::fs::read_to_string(&incidents).unwrap().lines().count() + left_out >= 8);
     for line in text.lines().filter_map(|l| l.trim().strip_prefix("not checked: ")) {
         // Said again where the gate repeats it.
-        eprintln!("not checked: macro-host, {line}");
+        println!("not checked: macro-host, {line}");
     }
 }
 
