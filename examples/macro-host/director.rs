@@ -29,7 +29,7 @@ const SETTLE: Duration = Duration::from_millis(2300);
 /// An act in which nobody is cancelled ends after this.
 const LONGEST_ACT: Duration = Duration::from_secs(6);
 /// Memory is taken slowly.
-const LONGEST_MEMORY_ACT: Duration = Duration::from_secs(10);
+const LONGEST_MEMORY_ACT: Duration = Duration::from_secs(14);
 /// What the ladder of a cancellation takes at most, and far more.
 const LONGEST_STOP: Duration = Duration::from_secs(5);
 /// How long the scene waits in all for other programs to leave an act enough of the machine, and for one act.

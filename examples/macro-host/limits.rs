@@ -1,7 +1,7 @@
 //! The limits of all profiles, derived from what the machine did before the first macro. Pure.
 
 use crate::baseline::Baseline;
-use crate::work::SLICE;
+use crate::work::{MOST_OF_A_CORE, SLICE};
 
 const MIB: u64 = 1 << 20;
 /// The least and the most that one metric is apart from another that must not be taken for it, in percent of
@@ -41,6 +41,8 @@ pub(crate) struct Limits {
     pub(crate) burn: f64,
     /// The same in percent of the processor.
     pub(crate) hold_percent: f64,
+    /// What the memory hog uses of the processor at most, in percent.
+    pub(crate) grow_percent: f64,
 }
 
 impl Limits {
@@ -67,6 +69,7 @@ impl Limits {
             spin_percent,
             burn,
             hold_percent,
+            grow_percent: (100.0 * MOST_OF_A_CORE / base.cores).min(100.0),
         }
     }
 

@@ -107,7 +107,7 @@ fn memory(bound: f64, limits: &Limits, crowd: &Crowd) -> Option<String> {
     }
     let reach = crowd.memory_least + limits.hog_percent;
     if reach >= bound + apart {
-        return first_cpu(limits, crowd);
+        return first_cpu(limits, crowd, limits.grow_percent);
     }
     Some(format!(
         "other programs gave memory back meanwhile, down to {:.1} %, so that {} MiB more reach {reach:.1} %; the limit is {bound:.1} %",
@@ -128,19 +128,19 @@ fn hold(limits: &Limits, crowd: &Crowd, began: bool) -> Option<String> {
             crowd.cpu_most
         ));
     }
-    first_cpu(limits, crowd)
+    first_cpu(limits, crowd, limits.hold_percent)
 }
 
-/// Why a macro that uses some of the processor, as one that keeps a lock does, would rather be blamed for that.
-fn first_cpu(limits: &Limits, crowd: &Crowd) -> Option<String> {
+/// Why a macro that uses `own` percent of the processor, though that is not its act, would rather be blamed for it.
+fn first_cpu(limits: &Limits, crowd: &Crowd, own: f64) -> Option<String> {
     let bound = *limits.cpu.as_ref().ok()?;
-    let both = crowd.cpu_most + limits.hold_percent;
+    let both = crowd.cpu_most + own;
     // What is left to others beside it; where they break the limit alone, nobody is blamed for it.
-    let left = crowd.cpu_least.min(100.0 - limits.hold_percent);
+    let left = crowd.cpu_least.min(100.0 - own);
     (both > bound - NOISE && left < bound).then(|| {
         format!(
             "other programs used {:.0} % of the processor, which with the macro's own {:.0} % breaks the limit of {bound:.0} % on that",
-            crowd.cpu_most, limits.hold_percent
+            crowd.cpu_most, own
         )
     })
 }
@@ -211,6 +211,9 @@ mod tests {
         assert_eq!(beside(Role::Memory, &limits, &with(9.0, 11.0), true), None);
         let why = beside(Role::Memory, &limits, &with(10.0, 12.4), true).unwrap();
         assert!(why.contains("took memory meanwhile, up to 12.4 %"), "{why}");
+        let full = Crowd { cpu_least: 68.0, cpu_most: 70.0, ..with(10.0, 10.0) };
+        let why = beside(Role::Memory, &limits, &full, true).unwrap();
+        assert!(why.contains("used 70 %") && why.contains("own 10 %"), "{why}");
         let why = beside(Role::Memory, &limits, &with(7.0, 10.0), true).unwrap();
         assert!(why.contains("gave memory back meanwhile, down to 7.0 %"), "{why}");
     }

@@ -86,9 +86,12 @@ fn look(order: &InspectOrder) -> io::Result<Inspection> {
     };
     let mut left: Vec<u32> = wanted.iter().filter(|(p, s)| is_left(**p, s)).map(|(p, _)| *p).collect();
     // One that was killed before it could enter itself still carries the register among its arguments.
+    // It is no older than the host; others are not asked, for a process that hangs may hang who reads its arguments.
+    let is_young = |pid: u32| Stat::of(pid).is_some_and(|now| now.start >= host.start);
     for pid in stat::all()? {
         if pid != std::process::id()
             && !left.contains(&pid)
+            && is_young(pid)
             && stat::has_argument(pid, order.register.as_os_str())
         {
             left.push(pid);

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 pub(crate) use deaf::hang;
 pub(crate) use healthy::{block_on, errand, future, thread};
 pub(crate) use hold::{SLICE, hold};
+pub(crate) use memory::MOST_OF_A_CORE;
 pub(crate) use overrun::overrun;
 
 use crate::arguments::WorkOrder;
