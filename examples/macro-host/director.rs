@@ -13,7 +13,7 @@ use crate::arguments::Options;
 use crate::baseline::{self, Baseline};
 use crate::cast::{Cast, Member, Role};
 use crate::crowd::{Look, Looks};
-use crate::limits::Limits;
+use crate::limits::{Limits, spinning};
 use crate::obstacle::{self, Signals};
 use crate::process_table::{self, RegisterFile};
 use crate::stage::Stage;
@@ -106,7 +106,8 @@ fn scene(options: &Options) -> Scene<Verdict> {
     let limits = Limits::of(&base, threads);
     view.print(limits.table(&base).trim_end());
     view.print(&format!(
-        "  at most {threads} busy threads and {} MiB; a task is blamed from a share of {:.1} %\n",
+        "  at most {} and {} MiB; a task is blamed from a share of {:.1} %\n",
+        spinning(threads),
         limits.hog_bytes >> 20,
         100.0 * limits.min_share,
     ));

@@ -106,12 +106,17 @@ fn cpu(base: f64, threads: u64, spin: f64, hold: f64) -> Bound {
     let least = base + hold + APART;
     let most = ((base + spin).min(100.0) - APART).min(100.0 - hold - NOISE);
     if least > most {
-        let cores = if threads == 1 { "one thread".to_owned() } else { format!("{threads} threads") };
         return Err(format!(
-            "other programs use {base:.0} % of the processor, so no limit fits between that and what {cores} can add"
+            "other programs use {base:.0} % of the processor, so no limit fits between that and what {} can add",
+            spinning(threads)
         ));
     }
     Ok((73.0 + base / 10.0).min(most).max(least))
+}
+
+/// So many busy threads in words.
+pub(crate) fn spinning(threads: u64) -> String {
+    if threads == 1 { "one busy thread".to_owned() } else { format!("{threads} busy threads") }
 }
 
 /// Half of what the hog takes above the baseline.

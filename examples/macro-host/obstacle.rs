@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cast::Role;
 use crate::crowd::Crowd;
-use crate::limits::{Bound, Limits, NOISE};
+use crate::limits::{Bound, Limits, NOISE, spinning};
 
 const LATEST: Duration = Duration::from_secs(40);
 /// How much more than the least share a macro must have to be safely above it.
@@ -91,8 +91,9 @@ fn cpu(bound: f64, limits: &Limits, crowd: &Crowd) -> Option<String> {
     let reach = crowd.cpu_least + limits.spin_percent;
     (reach < bound + NOISE).then(|| {
         format!(
-            "other programs used only {:.0} % of the processor, so that {} threads more reach {reach:.0} %; the limit is {bound:.0} %",
-            crowd.cpu_least, limits.threads
+            "other programs used only {:.0} % of the processor, so that {} more reach {reach:.0} %; the limit is {bound:.0} %",
+            crowd.cpu_least,
+            spinning(limits.threads)
         )
     })
 }
