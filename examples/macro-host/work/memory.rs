@@ -22,11 +22,28 @@ pub(super) fn grow(most: u64) {
         let mut more = vec![0u8; step];
         more.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
         held.push(black_box(more));
-        let due = TIME.mul_f64(i as f64 / STEPS as f64).max(system::thread_time().div_f64(MOST_OF_A_CORE));
+        let due = due(i, system::thread_time());
         std::thread::sleep(due.saturating_sub(begun.elapsed()));
     }
     loop {
         std::thread::sleep(Duration::from_secs(1));
         black_box(&held);
+    }
+}
+
+/// When the next step is due after `step` steps that used that much of the processor.
+fn due(step: u64, used: Duration) -> Duration {
+    TIME.mul_f64(step as f64 / STEPS as f64).max(used.div_f64(MOST_OF_A_CORE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_grows_in_its_time_unless_that_takes_too_much_of_the_processor() {
+        assert_eq!(due(STEPS, Duration::from_millis(300)), TIME);
+        assert_eq!(due(STEPS / 2, Duration::ZERO), TIME / 2);
+        assert_eq!(due(1, Duration::from_secs(2)), Duration::from_secs(10));
     }
 }
