@@ -4,7 +4,7 @@ use super::blame::cpu::Ledger;
 use super::blame::memory::Growth;
 use super::episode::Episode;
 use super::metric;
-use super::nominate::{Finding, Scene};
+use super::nominate::{Finding, Measured, Sample, Scene, Standing};
 use super::settle::{Cap, Settle};
 use super::task_limit::{Source, Troubles};
 use super::watch::{InBreach, Watches};
@@ -58,6 +58,8 @@ pub struct Engine {
     settle: Settle,
     cap: Cap,
     episodes: [Episode; 5],
+    /// Where each task of the present sample stands, in the order of the readings. Kept for its room alone.
+    standings: Vec<Standing>,
 }
 
 impl Engine {
@@ -74,6 +76,7 @@ impl Engine {
             ledger: Ledger::default(),
             growth: Growth::default(),
             episodes: Default::default(),
+            standings: Vec::new(),
         }
     }
 
@@ -91,11 +94,15 @@ impl Engine {
         let mut actions = Vec::new();
 
         self.watches.begin(self.pass);
+        let mut standings = std::mem::take(&mut self.standings);
+        standings.clear();
         for task in tasks {
             let (action, active) =
                 self.troubles.decide(at, task, self.settings.mode, Source::Sample(self.pass));
             actions.extend(action);
-            self.watches.look(at, &task.profile, active, &values);
+            let leaving = !active && self.troubles.is_leaving(task);
+            let look = self.watches.look(at, &task.profile, active, &values);
+            standings.push(Standing { active, leaving, look });
         }
         self.watches.finish();
         self.troubles.prune(self.pass);
@@ -110,14 +117,17 @@ impl Engine {
         self.ledger.note(at, host, tasks, sustain, self.watches.began());
         self.growth.note(at, host, tasks);
 
-        self.cancel_any(at, host, &values, tasks, &mut actions);
+        let sample = Sample { at, host, values: &values, tasks, standings: &standings };
+        self.cancel_any(&sample, &mut actions);
         if !self.settle.is_holding() {
+            let mut measured = Measured::default();
             for found in self.watches.in_breach(Blame::Culprit) {
-                if self.nominate(found, at, host, &values, tasks, &mut actions) {
+                if self.nominate(found, &sample, &mut measured, &mut actions) {
                     break;
                 }
             }
         }
+        self.standings = standings;
         actions
     }
 
@@ -149,20 +159,15 @@ impl Engine {
     }
 
     /// The older behaviour: everyone whose profile has the limit and says `blame: "any"`.
-    fn cancel_any(
-        &mut self,
-        at: Time,
-        host: &HostReading,
-        values: &[Option<f64>; 5],
-        tasks: &[TaskReading],
-        actions: &mut Vec<Action>,
-    ) {
+    fn cancel_any(&mut self, sample: &Sample<'_>, actions: &mut Vec<Action>) {
         for found in self.watches.in_breach(Blame::Any) {
-            let scene = self.scene(at, host, values, tasks);
-            let mut hit: Vec<(&TaskReading, Breach)> = tasks
+            let scene = self.scene(sample);
+            let mut hit: Vec<(&TaskReading, Breach)> = sample
+                .tasks
                 .iter()
-                .filter(|t| t.profile.blame() == Blame::Any && self.troubles.is_active(t))
-                .filter_map(|t| Some((t, scene.breach(t, found.limit)?)))
+                .enumerate()
+                .filter(|(_, t)| t.profile.blame() == Blame::Any && self.troubles.is_active(t))
+                .filter_map(|(i, t)| Some((t, scene.breach(i, found.limit)?)))
                 .collect();
             hit.sort_by_key(|(t, _)| t.id);
             for (task, breach) in hit {
@@ -175,14 +180,13 @@ impl Engine {
     fn nominate(
         &mut self,
         found: InBreach,
-        at: Time,
-        host: &HostReading,
-        values: &[Option<f64>; 5],
-        tasks: &[TaskReading],
+        sample: &Sample<'_>,
+        measured: &mut Measured,
         actions: &mut Vec<Action>,
     ) -> bool {
         let told = self.episodes[found.limit].told_external();
-        match self.scene(at, host, values, tasks).judge(found, told) {
+        let finding = self.scene(sample).judge(found, told, measured);
+        match finding {
             Finding::TooEarly => false,
             Finding::External { breach, blame } => {
                 if self.episodes[found.limit].tell_external() {
@@ -192,9 +196,9 @@ impl Engine {
                 false
             }
             Finding::Culprit { index, breach, blame } => {
-                let task = &tasks[index];
+                let task = &sample.tasks[index];
                 let enforced = self.settings.mode == Mode::Enforce && task.profile.auto_cancel();
-                if enforced && !self.cap.take(at) {
+                if enforced && !self.cap.take(sample.at) {
                     if self.episodes[found.limit].tell_capped() {
                         let reason = NotCancelled::Capped;
                         actions.push(Action::Record { task: Some(task.id), breach, blame, reason });
@@ -228,20 +232,10 @@ impl Engine {
         new.then_some(Action::Record { task: Some(task.id), breach, blame, reason })
     }
 
-    fn scene<'a>(
-        &'a self,
-        at: Time,
-        host: &'a HostReading,
-        values: &'a [Option<f64>; 5],
-        tasks: &'a [TaskReading],
-    ) -> Scene<'a> {
+    fn scene<'a>(&'a self, sample: &'a Sample<'a>) -> Scene<'a> {
         Scene {
-            at,
-            host,
-            values,
-            tasks,
+            sample,
             settings: &self.settings,
-            troubles: &self.troubles,
             watches: &self.watches,
             ledger: &self.ledger,
             growth: &self.growth,

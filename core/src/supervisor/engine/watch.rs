@@ -11,35 +11,53 @@ use crate::supervisor::profile::{Blame, Profile};
 /// Timers of the profiles that have a broken host limit and a running task.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watches {
-    by_profile: IdMap<Watch>,
+    /// Where each profile's timers lie.
+    slots: IdMap<u32>,
+    watches: Vec<Watch>,
+    free: Vec<u32>,
     pass: u64,
-    /// The profile looked at last: tasks of one profile often stand together.
-    last: Option<(u64, bool)>,
+    /// What was found for the task looked at last: tasks of one profile often stand together.
+    last: Option<(u64, bool, Look)>,
     /// One bit a host limit: broken for some task, cancelled ones included.
     broken: u8,
     /// A timer of a limit that is ranked by processor time began in this pass.
     began: bool,
+    /// What the pass found, for profiles that blame the culprit and for those that blame any.
+    culprit: [Option<InBreach>; 5],
+    any: [Option<InBreach>; 5],
+    cpu_sustain: Option<(Duration, Duration)>,
+}
+
+/// What the pass found for one task.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Look {
+    /// Where the timers of its profile lie. Only of use where a bit of `broken` is set.
+    slot: u32,
+    /// One bit a host limit: broken in the present sample. Zero for a task that may not be cancelled any more.
+    broken: u8,
+}
+
+impl Look {
+    /// Whether the task may be cancelled and its own profile's bound is broken now.
+    pub(super) fn is_broken(self, limit: usize) -> bool {
+        self.broken & (1 << limit) != 0
+    }
 }
 
 /// The timers of one profile.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
+    profile: Profile,
+    /// The pass that saw it last; zero in a place that is free.
     pass: u64,
-    sustain: Duration,
-    blame: Blame,
     broken: u8,
     timers: [Timer; 5],
 }
 
 impl Watch {
-    /// Whether the limit is broken in the present sample.
-    pub(super) fn is_broken(&self, limit: usize) -> bool {
-        self.broken & (1 << limit) != 0
-    }
-
     /// Whether the limit is broken in the present sample and was for the whole sustain time.
     pub(super) fn is_in_breach(&self, limit: usize) -> bool {
-        self.is_broken(limit) && self.held(limit) >= self.sustain
+        self.broken & (1 << limit) != 0 && self.held(limit) >= self.profile.sustain()
     }
 
     /// How long the limit has been broken.
@@ -68,13 +86,26 @@ impl Watches {
     }
 
     /// Looks at the profile of one task. `active` is whether that task may still be cancelled.
-    pub(super) fn look(&mut self, at: Time, profile: &Profile, active: bool, values: &[Option<f64>; 5]) {
+    #[inline]
+    pub(super) fn look(
+        &mut self,
+        at: Time,
+        profile: &Profile,
+        active: bool,
+        values: &[Option<f64>; 5],
+    ) -> Look {
         let serial = profile.0.serial;
-        if self.last == Some((serial, active)) {
-            return;
+        match self.last {
+            Some((s, a, look)) if s == serial && a == active => look,
+            _ => {
+                let look = self.look_anew(at, profile, active, values);
+                self.last = Some((serial, active, look));
+                look
+            }
         }
-        self.last = Some((serial, active));
+    }
 
+    fn look_anew(&mut self, at: Time, profile: &Profile, active: bool, values: &[Option<f64>; 5]) -> Look {
         let limits = profile.host();
         let bounds = [
             limits.max_cpu_percent,
@@ -90,25 +121,18 @@ impl Watches {
             }
         }
         self.broken |= broken;
-        if !active || (broken == 0 && self.by_profile.is_empty()) {
-            return;
+        if !active || (broken == 0 && self.slots.is_empty()) {
+            return Look::default();
         }
-        let watch = if broken == 0 {
-            match self.by_profile.get_mut(&serial) {
-                Some(watch) => watch,
-                None => return,
-            }
-        } else {
-            self.by_profile.entry(serial).or_insert_with(|| Watch {
-                pass: 0,
-                sustain: profile.sustain(),
-                blame: profile.blame(),
-                broken: 0,
-                timers: [Timer::default(); 5],
-            })
+        let slot = match self.slot(profile) {
+            Some(slot) => slot,
+            None if broken == 0 => return Look::default(),
+            None => self.open(profile),
         };
+        let look = Look { slot, broken };
+        let watch = &mut self.watches[slot as usize];
         if watch.pass == self.pass {
-            return;
+            return look;
         }
         watch.pass = self.pass;
         watch.broken = broken;
@@ -122,22 +146,80 @@ impl Watches {
                 timer.unknown();
             }
         }
+        look
     }
 
-    /// Ends the pass: forgets profiles without a running task or a running timer.
+    fn slot(&self, profile: &Profile) -> Option<u32> {
+        // Timers were opened in the order of the tasks, and mostly are asked for in the same order.
+        let guess = self.last.map_or(0, |(_, _, look)| look.slot + 1);
+        match self.watches.get(guess as usize) {
+            Some(watch) if watch.pass > 0 && watch.profile.0.serial == profile.0.serial => Some(guess),
+            _ => self.slots.get(&profile.0.serial).copied(),
+        }
+    }
+
+    fn open(&mut self, profile: &Profile) -> u32 {
+        let watch = Watch { profile: profile.clone(), pass: 0, broken: 0, timers: [Timer::default(); 5] };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.watches[slot as usize] = watch;
+                slot
+            }
+            None => {
+                self.watches.push(watch);
+                self.watches.len() as u32 - 1
+            }
+        };
+        self.slots.insert(profile.0.serial, slot);
+        slot
+    }
+
+    /// Ends the pass: forgets profiles without a running task or a running timer, and sums the others up.
     pub(super) fn finish(&mut self) {
-        let pass = self.pass;
-        self.by_profile.retain(|_, w| w.pass == pass && w.timers.iter().any(Timer::is_running));
+        (self.culprit, self.any, self.cpu_sustain) = ([None; 5], [None; 5], None);
+        for (slot, watch) in (0u32..).zip(&mut self.watches) {
+            if watch.pass == 0 {
+                continue;
+            }
+            if watch.pass != self.pass || !watch.timers.iter().any(Timer::is_running) {
+                watch.pass = 0;
+                self.slots.remove(&watch.profile.0.serial);
+                self.free.push(slot);
+                continue;
+            }
+            let sustain = watch.profile.sustain();
+            if watch.timers.iter().enumerate().any(|(i, t)| i != MEMORY && t.is_running()) {
+                let (least, most) = self.cpu_sustain.unwrap_or((sustain, sustain));
+                self.cpu_sustain = Some((least.min(sustain), most.max(sustain)));
+            }
+            let found = match watch.profile.blame() {
+                Blame::Culprit => &mut self.culprit,
+                Blame::Any => &mut self.any,
+            };
+            for (limit, found) in found.iter_mut().enumerate() {
+                if watch.is_in_breach(limit) {
+                    let held = watch.held(limit);
+                    let most = found.get_or_insert(InBreach { limit, held, sustain });
+                    most.held = most.held.max(held);
+                    most.sustain = most.sustain.max(sustain);
+                }
+            }
+        }
+        if self.slots.is_empty() {
+            self.reset();
+        }
     }
 
     /// Forgets all timers.
     pub(super) fn reset(&mut self) {
-        self.by_profile.clear();
+        self.slots.clear();
+        self.watches.clear();
+        self.free.clear();
     }
 
-    /// The timers of a profile, if it has any.
-    pub(super) fn get(&self, profile: &Profile) -> Option<&Watch> {
-        self.by_profile.get(&profile.0.serial)
+    /// The timers of a task's profile.
+    pub(super) fn get(&self, look: Look) -> Option<&Watch> {
+        self.watches.get(look.slot as usize)
     }
 
     /// Whether some task's profile has `limit` broken in the present sample.
@@ -153,30 +235,29 @@ impl Watches {
     /// The shortest and the longest sustain time among running timers of limits that are ranked by
     /// processor time.
     pub(super) fn cpu_sustain(&self) -> Option<(Duration, Duration)> {
-        let timed = |w: &Watch| w.timers.iter().enumerate().any(|(i, t)| i != MEMORY && t.is_running());
-        self.by_profile
-            .values()
-            .filter(|w| timed(w))
-            .map(|w| (w.sustain, w.sustain))
-            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        self.cpu_sustain
     }
 
     /// The limits in breach for profiles that blame in this way, the one that has been broken longest first;
     /// ties in the order of the metrics.
     pub(super) fn in_breach(&self, blame: Blame) -> impl Iterator<Item = InBreach> + use<> {
-        let mut found: [Option<InBreach>; 5] = [None; 5];
-        for watch in self.by_profile.values().filter(|w| w.blame == blame) {
-            for (limit, slot) in found.iter_mut().enumerate() {
-                if watch.is_in_breach(limit) {
-                    let (held, sustain) = (watch.held(limit), watch.sustain);
-                    let most = slot.get_or_insert(InBreach { limit, held, sustain });
-                    most.held = most.held.max(held);
-                    most.sustain = most.sustain.max(sustain);
-                }
-            }
-        }
+        let mut found = match blame {
+            Blame::Culprit => self.culprit,
+            Blame::Any => self.any,
+        };
         // A stable sort: equal times stay in the order of the metrics.
         found.sort_by_key(|b| std::cmp::Reverse(b.map(|b| b.held)));
         found.into_iter().flatten()
+    }
+
+    /// Of the profiles that blame the culprit and have `limit` in breach, the bound that has been broken longest,
+    /// and for how long; of equal ones the lowest.
+    pub(super) fn worst(&self, limit: usize) -> Option<(f64, Duration)> {
+        self.watches
+            .iter()
+            .filter(|w| w.pass == self.pass && w.is_in_breach(limit))
+            .filter(|w| w.profile.blame() == Blame::Culprit)
+            .filter_map(|w| Some((w.profile.bound(HOST_LIMITS[limit])?, w.held(limit))))
+            .min_by(|a, b| b.1.cmp(&a.1).then(a.0.total_cmp(&b.0)))
     }
 }
