@@ -82,8 +82,7 @@ impl Scene<'_> {
     /// Judges one host limit. `told` is whether it is known to be external: nobody needs the ranking again.
     pub(super) fn judge(&self, found: InBreach, told: bool, measured: &mut Measured) -> Finding {
         let measured = self.measure(found, measured);
-        let mut judgement =
-            Judgement { limit: found.limit, parts: &measured.of, outside: None, later: None };
+        let mut judgement = Judgement { limit: found.limit, parts: &measured.of, outside: None, later: None };
 
         let (mut free, mut leaving) = (Sum::default(), Sum::default());
         let (mut culprit_leaves, mut hidden) = (false, false);
@@ -125,7 +124,9 @@ impl Scene<'_> {
             (Some(e), Some(s)) if s.is_above(&e) => Finding::TooEarly,
             // Somebody's use is unknown in this very sample, and what nobody is known to use would make that
             // one the larger contributor: the next sample will tell.
-            (Some(e), _) if hidden && Some(measured.all.rest()) >= e.part.share => Finding::TooEarly,
+            (Some(e), _) if hidden && Some(measured.all.rest()) >= measured.of[e.index].share => {
+                Finding::TooEarly
+            }
             (Some(e), _) => match self.breach(e.index, found.limit) {
                 Some(breach) => {
                     Finding::Culprit { index: e.index, breach, blame: self.blame(&judgement, Some(e.index)) }
@@ -136,9 +137,8 @@ impl Scene<'_> {
             (None, None) if told => Finding::TooEarly,
             (None, None) => {
                 // The breach that has lasted longest stands for all; then the lowest bound.
-                let (bound, held) = self.watches.worst(found.limit).unwrap_or((0.0, found.held));
                 let observed = self.sample.values[found.limit].unwrap_or(0.0);
-                let breach = Breach::new(HOST_LIMITS[found.limit], bound, observed, held);
+                let breach = Breach::new(HOST_LIMITS[found.limit], found.bound, observed, found.held());
                 Finding::External { breach, blame: self.blame(&judgement, None) }
             }
         }
@@ -158,7 +158,7 @@ impl Scene<'_> {
         if found.limit == MEMORY {
             return Rc::new(self.growth.parts(host, tasks, values[MEMORY], self.settings.min_share));
         }
-        let window = self.ledger.window(at, host, found.sustain);
+        let window = self.ledger.window(at, host, found.sustain());
         if let Some((_, parts)) = measured.0.iter().find(|(place, _)| *place == window.place()) {
             return parts.clone();
         }
@@ -170,7 +170,7 @@ impl Scene<'_> {
     fn rank(&self, judgement: &Judgement<'_>, index: usize) -> Rank {
         let task = &self.sample.tasks[index];
         let level = if judgement.is_by_use() { Level::Safe } else { task.profile.level() };
-        Rank { task: task.id, index, part: judgement.parts[index], level }
+        Rank::new(task.id, index, &judgement.parts[index], level)
     }
 
     /// The ranking as records show it.
@@ -178,7 +178,7 @@ impl Scene<'_> {
         let ranking = rank::ranking(judgement.parts, nominated, |index| self.rank(judgement, index));
         let contribution = |(number, rank): (u32, Rank)| {
             let (why_not, _) = self.why_not(judgement, rank.index);
-            let share = rank.part.share.unwrap_or(0.0);
+            let share = judgement.parts[rank.index].share.unwrap_or(0.0);
             Contribution { task: rank.task, rank: number, share, eligible: why_not.is_none(), why_not }
         };
         ranking.into_iter().map(contribution).collect()

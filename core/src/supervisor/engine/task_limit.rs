@@ -140,7 +140,8 @@ impl Trouble {
             let bit = 1u16 << limit as u16;
             let (bound, observed, sustained) = match look(limit, at, task) {
                 Look::Broken { bound, observed } if limit == Limit::TaskCpuPercent => {
-                    let held = self.cpu.broken(at);
+                    self.cpu.broken(at);
+                    let held = self.cpu.held();
                     if held < task.profile.sustain() {
                         continue;
                     }

@@ -25,7 +25,8 @@ pub(super) struct Watches {
     /// What the pass found, for profiles that blame the culprit and for those that blame any.
     culprit: [Option<InBreach>; 5],
     any: [Option<InBreach>; 5],
-    cpu_sustain: Option<(Duration, Duration)>,
+    /// The shortest and the longest sustain time of running timers of limits that are ranked by processor time.
+    cpu_sustain: Option<(u64, u64)>,
 }
 
 /// What the pass found for one task.
@@ -47,7 +48,11 @@ impl Look {
 /// The timers of one profile.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    profile: Profile,
+    serial: u64,
+    /// Nanoseconds.
+    sustain: u64,
+    blame: Blame,
+    bounds: [Option<f64>; 5],
     /// The pass that saw it last; zero in a place that is free.
     pass: u64,
     broken: u8,
@@ -57,7 +62,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Whether the limit is broken in the present sample and was for the whole sustain time.
     pub(super) fn is_in_breach(&self, limit: usize) -> bool {
-        self.broken & (1 << limit) != 0 && self.held(limit) >= self.profile.sustain()
+        self.broken & (1 << limit) != 0 && self.timers[limit].held_nanos() >= self.sustain
     }
 
     /// How long the limit has been broken.
@@ -70,10 +75,24 @@ impl Watch {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InBreach {
     pub(super) limit: usize,
-    /// The longest time it has been broken for a profile that it is in breach for.
-    pub(super) held: Duration,
+    /// The longest time it has been broken for a profile that it is in breach for, in nanoseconds.
+    held: u64,
+    /// The bound that has been broken so long; of several the lowest.
+    pub(super) bound: f64,
+    /// The longest sustain time of those profiles, in nanoseconds.
+    sustain: u64,
+}
+
+impl InBreach {
+    /// The longest time the limit has been broken for a profile that it is in breach for.
+    pub(super) fn held(&self) -> Duration {
+        Duration::from_nanos(self.held)
+    }
+
     /// The longest sustain time of those profiles.
-    pub(super) sustain: Duration,
+    pub(super) fn sustain(&self) -> Duration {
+        Duration::from_nanos(self.sustain)
+    }
 }
 
 impl Watches {
@@ -106,14 +125,7 @@ impl Watches {
     }
 
     fn look_anew(&mut self, at: Time, profile: &Profile, active: bool, values: &[Option<f64>; 5]) -> Look {
-        let limits = profile.host();
-        let bounds = [
-            limits.max_cpu_percent,
-            limits.max_memory_percent,
-            limits.min_fps,
-            limits.max_latency_ms,
-            limits.max_response_ms,
-        ];
+        let bounds = bounds(profile);
         let mut broken = 0u8;
         for (i, limit) in HOST_LIMITS.into_iter().enumerate() {
             if let (Some(bound), Some(value)) = (bounds[i], values[i]) {
@@ -153,13 +165,21 @@ impl Watches {
         // Timers were opened in the order of the tasks, and mostly are asked for in the same order.
         let guess = self.last.map_or(0, |(_, _, look)| look.slot + 1);
         match self.watches.get(guess as usize) {
-            Some(watch) if watch.pass > 0 && watch.profile.0.serial == profile.0.serial => Some(guess),
+            Some(watch) if watch.pass > 0 && watch.serial == profile.0.serial => Some(guess),
             _ => self.slots.get(&profile.0.serial).copied(),
         }
     }
 
     fn open(&mut self, profile: &Profile) -> u32 {
-        let watch = Watch { profile: profile.clone(), pass: 0, broken: 0, timers: [Timer::default(); 5] };
+        let watch = Watch {
+            serial: profile.0.serial,
+            sustain: u64::try_from(profile.sustain().as_nanos()).unwrap_or(u64::MAX),
+            blame: profile.blame(),
+            bounds: bounds(profile),
+            pass: 0,
+            broken: 0,
+            timers: [Timer::default(); 5],
+        };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.watches[slot as usize] = watch;
@@ -183,25 +203,29 @@ impl Watches {
             }
             if watch.pass != self.pass || !watch.timers.iter().any(Timer::is_running) {
                 watch.pass = 0;
-                self.slots.remove(&watch.profile.0.serial);
+                self.slots.remove(&watch.serial);
                 self.free.push(slot);
                 continue;
             }
-            let sustain = watch.profile.sustain();
+            let sustain = watch.sustain;
             if watch.timers.iter().enumerate().any(|(i, t)| i != MEMORY && t.is_running()) {
                 let (least, most) = self.cpu_sustain.unwrap_or((sustain, sustain));
                 self.cpu_sustain = Some((least.min(sustain), most.max(sustain)));
             }
-            let found = match watch.profile.blame() {
+            let found = match watch.blame {
                 Blame::Culprit => &mut self.culprit,
                 Blame::Any => &mut self.any,
             };
             for (limit, found) in found.iter_mut().enumerate() {
-                if watch.is_in_breach(limit) {
-                    let held = watch.held(limit);
-                    let most = found.get_or_insert(InBreach { limit, held, sustain });
-                    most.held = most.held.max(held);
+                if let (true, Some(bound)) = (watch.is_in_breach(limit), watch.bounds[limit]) {
+                    let held = watch.timers[limit].held_nanos();
+                    let most = found.get_or_insert(InBreach { limit, held, bound, sustain });
                     most.sustain = most.sustain.max(sustain);
+                    if held > most.held {
+                        (most.held, most.bound) = (held, bound);
+                    } else if held == most.held {
+                        most.bound = most.bound.min(bound);
+                    }
                 }
             }
         }
@@ -235,7 +259,7 @@ impl Watches {
     /// The shortest and the longest sustain time among running timers of limits that are ranked by
     /// processor time.
     pub(super) fn cpu_sustain(&self) -> Option<(Duration, Duration)> {
-        self.cpu_sustain
+        self.cpu_sustain.map(|(least, most)| (Duration::from_nanos(least), Duration::from_nanos(most)))
     }
 
     /// The limits in breach for profiles that blame in this way, the one that has been broken longest first;
@@ -249,15 +273,16 @@ impl Watches {
         found.sort_by_key(|b| std::cmp::Reverse(b.map(|b| b.held)));
         found.into_iter().flatten()
     }
+}
 
-    /// Of the profiles that blame the culprit and have `limit` in breach, the bound that has been broken longest,
-    /// and for how long; of equal ones the lowest.
-    pub(super) fn worst(&self, limit: usize) -> Option<(f64, Duration)> {
-        self.watches
-            .iter()
-            .filter(|w| w.pass == self.pass && w.is_in_breach(limit))
-            .filter(|w| w.profile.blame() == Blame::Culprit)
-            .filter_map(|w| Some((w.profile.bound(HOST_LIMITS[limit])?, w.held(limit))))
-            .min_by(|a, b| b.1.cmp(&a.1).then(a.0.total_cmp(&b.0)))
-    }
+/// The bounds of a profile in the order of [`HOST_LIMITS`].
+fn bounds(profile: &Profile) -> [Option<f64>; 5] {
+    let limits = profile.host();
+    [
+        limits.max_cpu_percent,
+        limits.max_memory_percent,
+        limits.min_fps,
+        limits.max_latency_ms,
+        limits.max_response_ms,
+    ]
 }

@@ -12,18 +12,23 @@ pub(in super::super) struct Rank {
     pub(in super::super) task: TaskId,
     /// Its place in the readings.
     pub(in super::super) index: usize,
-    pub(in super::super) part: Part,
+    known: bool,
+    weight: f64,
     /// Breaks a tie; the same for all where the level does not count.
-    pub(in super::super) level: Level,
+    level: Level,
 }
 
 impl Rank {
+    pub(in super::super) fn new(task: TaskId, index: usize, part: &Part, level: Level) -> Self {
+        Rank { task, index, known: part.share.is_some(), weight: part.weight, level }
+    }
+
     /// The largest weight first, then the higher level, then the older task; unknown shares last.
     fn compare(&self, other: &Rank) -> Ordering {
-        let share = |rank: &Rank| rank.part.share.is_some();
-        share(other)
-            .cmp(&share(self))
-            .then_with(|| other.part.weight.total_cmp(&self.part.weight))
+        other
+            .known
+            .cmp(&self.known)
+            .then_with(|| other.weight.total_cmp(&self.weight))
             .then_with(|| other.level.cmp(&self.level))
             .then_with(|| self.task.cmp(&other.task))
     }
@@ -44,22 +49,18 @@ pub(in super::super) fn ranking(
     nominated: Option<usize>,
     rank: impl Fn(usize) -> Rank,
 ) -> Vec<(u32, Rank)> {
-    let mut first: Vec<Rank> = Vec::with_capacity(SHOWN + 1);
-    // Nearly all are told from the last line by their weight alone: nothing else of them is looked at.
-    let mut least = f64::NEG_INFINITY;
+    let mut first: Vec<Rank> = Vec::with_capacity(SHOWN);
     for (index, part) in parts.iter().enumerate() {
-        if part.weight < least {
-            continue;
+        if let Some(last) = first.get(SHOWN - 1) {
+            // Nearly all are told from the last line by their weight alone: nothing else of them is looked at.
+            if last.known && part.weight < last.weight || !rank(index).is_above(last) {
+                continue;
+            }
+            first.pop();
         }
         let new = rank(index);
         let place = first.partition_point(|r| r.is_above(&new));
-        if place < SHOWN {
-            first.truncate(SHOWN - 1);
-            first.insert(place, new);
-        }
-        if let Some(last) = first.get(SHOWN - 1).filter(|last| last.part.share.is_some()) {
-            least = last.part.weight;
-        }
+        first.insert(place, new);
     }
     let number = |ahead: usize| u32::try_from(ahead + 1).unwrap_or(u32::MAX);
     let mut shown: Vec<(u32, Rank)> = first.iter().enumerate().map(|(i, r)| (number(i), *r)).collect();
