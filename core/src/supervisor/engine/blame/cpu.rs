@@ -28,6 +28,8 @@ pub(in super::super) struct Ledger {
 #[derive(Clone, Debug)]
 struct Snapshot {
     at: Time,
+    /// The round of the seats. A task that is not listed for a moment is known again as long as a snapshot knows it.
+    round: u64,
     busy: Option<Duration>,
     /// Nanoseconds by seat. A time that was unknown is filled in with the first value seen.
     used: Vec<u64>,
@@ -52,7 +54,8 @@ impl Ledger {
             return;
         };
         let Ledger { seats, now, snapshots } = self;
-        seats.take(tasks, |task, seat, new| {
+        let oldest = snapshots.first().map_or(u64::MAX, |s| s.round);
+        seats.take(tasks, oldest, |task, seat, new| {
             if new {
                 seat_anew(now, seat);
                 snapshots.iter_mut().for_each(|s| seat_anew(&mut s.used, seat));
@@ -62,8 +65,9 @@ impl Ledger {
         snapshots.iter_mut().filter(|s| s.incomplete).for_each(|s| s.complete(now));
         let spacing = (shortest / 2).max(longest / 6).max(Duration::from_secs(1));
         if began || self.snapshots.last().is_none_or(|s| at.since(s.at) >= spacing) {
-            let incomplete = self.now.contains(&UNKNOWN);
-            self.snapshots.push(Snapshot { at, busy: host.cpu_busy, used: self.now.clone(), incomplete });
+            let (used, round) = (self.now.clone(), self.seats.round());
+            let incomplete = used.contains(&UNKNOWN);
+            self.snapshots.push(Snapshot { at, round, busy: host.cpu_busy, used, incomplete });
         }
         // The oldest is of use only while no later one covers the longest window.
         while self.snapshots.get(1).is_some_and(|s| at.since(s.at) >= longest) {

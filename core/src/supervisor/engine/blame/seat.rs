@@ -3,7 +3,7 @@
 use crate::supervisor::engine::id_map::IdMap;
 use crate::supervisor::engine::{TaskId, TaskReading};
 
-/// Gives every listed task a seat that it keeps while it is listed.
+/// Gives every listed task a seat that it keeps while somebody remembers it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seats {
     by_id: IdMap<u32>,
@@ -17,8 +17,14 @@ pub(super) struct Seats {
 }
 
 impl Seats {
-    /// Seats all tasks of one sample and hands each to `note` with its seat and whether that is new.
-    pub(super) fn take(&mut self, tasks: &[TaskReading], mut note: impl FnMut(&TaskReading, usize, bool)) {
+    /// Seats all tasks of one sample and hands each to `note` with its seat and whether that is new. Tasks that were
+    /// listed last in a round before `since` give up theirs.
+    pub(super) fn take(
+        &mut self,
+        tasks: &[TaskReading],
+        since: u64,
+        mut note: impl FnMut(&TaskReading, usize, bool),
+    ) {
         self.round += 1;
         self.of.clear();
         self.of.reserve(tasks.len());
@@ -32,7 +38,7 @@ impl Seats {
             note(task, seat as usize, new);
         }
         if self.by_id.len() > tasks.len() {
-            self.clear_table();
+            self.free_before(since);
         }
     }
 
@@ -54,17 +60,20 @@ impl Seats {
         (seat, true)
     }
 
-    /// Frees the seats of tasks that are not listed any more.
-    fn clear_table(&mut self) {
-        let (taken, round) = (&self.taken, self.round);
-        let free = &mut self.free;
-        self.by_id.retain(|_, seat| {
-            let stays = taken[*seat as usize] == round;
+    fn free_before(&mut self, since: u64) {
+        let Seats { by_id, taken, free, .. } = self;
+        by_id.retain(|_, seat| {
+            let stays = taken[*seat as usize] >= since;
             if !stays {
                 free.push(*seat);
             }
             stays
         });
+    }
+
+    /// The present round, counted from 1.
+    pub(super) fn round(&self) -> u64 {
+        self.round
     }
 
     /// The seat of the task at this place in the present readings.
@@ -93,17 +102,23 @@ mod tests {
         let p = profile(|_| ());
         let tasks: Vec<TaskReading> = ids.iter().map(|id| task(*id, &p)).collect();
         let mut seen = Vec::new();
-        seats.take(&tasks, |_, seat, new| seen.push((seat, new)));
+        let since = seats.round();
+        seats.take(&tasks, since, |_, seat, new| seen.push((seat, new)));
         assert!((0..ids.len()).all(|i| seats.of(i) == seen[i].0));
         seen
     }
 
     #[test]
-    fn a_task_keeps_its_seat_in_any_order_and_one_that_left_gives_it_up() {
+    fn a_task_keeps_its_seat_in_any_order_and_while_it_is_remembered() {
         let mut seats = Seats::default();
         assert_eq!(take(&mut seats, &[5, 3, 9]), [(0, true), (1, true), (2, true)]);
         assert_eq!(take(&mut seats, &[9, 5, 3]), [(2, false), (0, false), (1, false)]);
+        // 3 was listed in the round before, and is remembered once.
         assert_eq!(take(&mut seats, &[9, 5]), [(2, false), (0, false)]);
+        assert_eq!(take(&mut seats, &[3, 9, 5]), [(1, false), (2, false), (0, false)]);
+        for _ in 0..2 {
+            assert_eq!(take(&mut seats, &[9, 5]), [(2, false), (0, false)]);
+        }
         assert_eq!(take(&mut seats, &[5, 7, 9]), [(0, false), (1, true), (2, false)], "3 left, 7 came");
         assert_eq!(take(&mut seats, &[3, 5]), [(3, true), (0, false)], "3 is new, whatever it was");
         seats.clear();
