@@ -3,7 +3,7 @@
 //! `decision TASKS` plays each case many times and prints the median time of the mean decision, of the one that
 //! decides first, and of the dearest. `decision TASKS CASE` plays one case once, for counting instructions by
 //! `valgrind --tool=callgrind --toggle-collect='*Scene*decision'`; with a third argument only this second is counted.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, unreachable_pub)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub)]
 
 mod scene;
 

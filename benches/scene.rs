@@ -96,9 +96,8 @@ impl Scene {
         };
         let hog = broken && matches!(self.case, Case::Limit(_) | Case::Five);
         let hog_at = self.tasks.len() / 2;
-        // Together the others keep half of the machine busy and hold a quarter of its memory.
-        let others = self.tasks.len() as f64;
-        let (cores, bytes) = (CORES / 2.0 / others, MEMORY / 4 / self.tasks.len() as u64);
+        // Together they keep half of the machine busy and hold a quarter of its memory; the hog comes on top.
+        let (cores, bytes) = (CORES / 2.0 / self.tasks.len() as f64, MEMORY / 4 / self.tasks.len() as u64);
         for (i, task) in self.tasks.iter_mut().enumerate() {
             let cores = if hog && i == hog_at { CORES / 2.5 } else { cores };
             task.cpu_time = task.cpu_time.map(|t| t + SECOND.mul_f64(cores));

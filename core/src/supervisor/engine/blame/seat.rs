@@ -38,7 +38,7 @@ impl Seats {
             note(task, seat as usize, new);
         }
         if self.by_id.len() > tasks.len() {
-            self.free_before(since);
+            self.free_before(since.min(self.round));
         }
     }
 
