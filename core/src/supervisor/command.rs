@@ -151,9 +151,10 @@ impl Command {
         let inner = self.supervisor.inner();
         inner.open()?;
         self.spec.grace = profile.grace();
-        self.spec.memory_limit = profile.task().max_memory_mib.map(|mib| (mib * 1024.0 * 1024.0) as u64);
-        self.spec.output_limit = profile.task().max_output_mib.map(|mib| (mib * 1024.0 * 1024.0) as u64);
-        self.spec.process_limit = profile.task().max_processes;
+        let bounds = process::Bounds::of(profile.task());
+        self.spec.memory_limit = bounds.memory;
+        self.spec.output_limit = bounds.output;
+        self.spec.process_limit = bounds.processes;
         self.spec.count_output = self.spec.output_limit.is_some();
         let name = self.name.take().unwrap_or_else(|| {
             let program = PathBuf::from(&self.spec.program);

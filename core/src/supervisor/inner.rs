@@ -83,9 +83,10 @@ impl Inner {
 
     #[cold]
     pub(crate) fn publish_start(&self, record: &Record) {
+        let profile = record.profile();
         let data = serde_json::json!({
-            "id": record.id, "name": record.name, "profile": record.profile.name(),
-            "level": record.profile.level(), "executor": record.executor.kind(),
+            "id": record.id, "name": record.name, "profile": profile.name(),
+            "level": profile.level(), "executor": record.executor.kind(),
         });
         self.bus.publish("task.started", Some(record.id.to_string()), data);
     }
@@ -106,7 +107,7 @@ impl Inner {
     #[cold]
     fn publish_finish(&self, record: &Record) {
         let data = serde_json::json!({
-            "id": record.id, "name": record.name, "profile": record.profile.name(),
+            "id": record.id, "name": record.name, "profile": record.profile().name(),
             "seconds": self.now().since(record.started).as_secs_f64(),
         });
         self.bus.publish("task.finished", Some(record.id.to_string()), data);
@@ -188,8 +189,10 @@ impl Inner {
     /// Holds one task against its own limits between two samples.
     pub(crate) fn check_between(self: &Arc<Self>, record: &Record) {
         // The percentage is the last sample's, which has been judged.
+        let mut engine = self.engine.lock();
         let reading = TaskReading { cpu_percent: None, ..self.reading(record) };
-        let action = self.engine.lock().check_task(self.now(), &reading);
+        let action = engine.check_task(self.now(), &reading);
+        drop(engine);
         self.apply(action.into_iter().collect());
     }
 

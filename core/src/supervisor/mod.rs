@@ -14,6 +14,7 @@ mod link;
 pub mod outcome;
 pub mod profile;
 mod record;
+mod replace;
 mod sampling;
 mod session;
 mod shutdown;

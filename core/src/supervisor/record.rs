@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::cause::{Cancelled, Cause};
 use super::engine::TaskId;
@@ -26,7 +26,8 @@ pub(crate) struct Record {
     pub(crate) state: State,
     pub(crate) id: TaskId,
     pub(crate) name: Cow<'static, str>,
-    pub(crate) profile: Profile,
+    /// Seldom replaced, and read where nobody hurries: neither the start, nor a check, nor the end looks at it.
+    profile: RwLock<Profile>,
     pub(crate) started: Time,
     pub(crate) executor: Executor,
     pub(crate) place: Place,
@@ -64,7 +65,7 @@ impl Record {
             state: State::new(),
             id,
             name,
-            profile,
+            profile: RwLock::new(profile),
             started,
             executor,
             place,
@@ -87,14 +88,29 @@ impl Record {
         self.last_progress.fetch_max(now.as_nanos(), Ordering::Relaxed);
     }
 
+    /// The profile that it is under now.
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile.read().clone()
+    }
+
+    /// Puts it under another profile. For the table, which knows whether it still runs.
+    pub(crate) fn set_profile(&self, profile: Profile) {
+        let before = std::mem::replace(&mut *self.profile.write(), profile);
+        drop(before);
+    }
+
+    /// The [`deadline`](Record::deadline) of a task that nobody else knows yet, without a lock.
+    pub(crate) fn first_deadline(&mut self) -> Time {
+        let (started, profile) = (self.started, self.profile.get_mut());
+        deadline(profile, started, started)
+    }
+
     /// The next moment at which a clock alone breaks one of its limits.
     pub(crate) fn deadline(&self) -> Time {
         if self.state.is_cancelled() {
             return Time::NEVER;
         }
-        let end = self.profile.max_duration().map_or(Time::NEVER, |d| self.started + d);
-        let idle = self.profile.task().max_idle.map_or(Time::NEVER, |d| self.last_progress() + d);
-        end.min(idle)
+        deadline(&self.profile.read(), self.started, self.last_progress())
     }
 
     /// Says why the task is about to be cancelled, unless a cause stands already.
@@ -236,6 +252,12 @@ impl Record {
         }
         finish
     }
+}
+
+fn deadline(profile: &Profile, started: Time, last_progress: Time) -> Time {
+    let end = profile.max_duration().map_or(Time::NEVER, |d| started + d);
+    let idle = profile.task().max_idle.map_or(Time::NEVER, |d| last_progress + d);
+    end.min(idle)
 }
 
 /// The last holder may be a thread that watches.

@@ -105,11 +105,13 @@ impl Table {
         });
         let profile = tasks.copy_of(profile);
         let entry = tasks.running.vacant_entry();
-        let record = Arc::new(make(id, Place { shard: number, key: entry.key() }, profile));
+        let mut record = make(id, Place { shard: number, key: entry.key() }, profile);
+        let deadline = record.first_deadline();
+        let record = Arc::new(record);
         entry.insert(record.clone());
         tasks.started += 1;
         drop(tasks);
-        let deadline = note(shard, record.deadline());
+        let deadline = note(shard, deadline);
         (record, deadline)
     }
 
@@ -119,6 +121,24 @@ impl Table {
         if deadline > now {
             note(&self.shards[record.place.shard], deadline);
         }
+    }
+
+    /// Puts a running task under another profile; returns false if it is not listed any more. Its deadline is to be
+    /// [noted](Table::note) then.
+    pub(crate) fn replace_profile(&self, record: &Record, profile: &Profile) -> bool {
+        // Under the lock, as a task is inserted: a scan for what is due sees it, or comes before it is noted.
+        let mut tasks = self.shards[record.place.shard].tasks.lock();
+        let listed = tasks.running.get(record.place.key).is_some_and(|r| r.id == record.id);
+        if listed {
+            let copy = tasks.copy_of(profile);
+            record.set_profile(copy);
+        }
+        listed
+    }
+
+    /// Takes note of the deadline of a task, and returns it if the watch thread may have to hear of it.
+    pub(crate) fn note(&self, record: &Record) -> Option<Time> {
+        note(&self.shards[record.place.shard], record.deadline())
     }
 
     /// Takes a task out, once.

@@ -131,7 +131,7 @@ impl Inner {
         let Begin { record, at, blame } = begin;
         let cause = record.cause().cloned().unwrap_or(Cause::Shutdown);
         let over_memory = matches!(&cause, Cause::Breach(b) if b.limit == Limit::TaskMemoryMib);
-        let grace = if over_memory { std::time::Duration::ZERO } else { record.profile.grace() };
+        let grace = if over_memory { std::time::Duration::ZERO } else { record.profile().grace() };
         let woken = Arc::downgrade(self);
         let changed = move || {
             if let Some(inner) = woken.upgrade() {
@@ -308,11 +308,12 @@ impl Inner {
     pub(crate) fn summary(&self, record: &Record, now: Time) -> TaskSummary {
         let usage = self.usage_of(record.id);
         let tree = record.executor.tree_use();
+        let profile = record.profile();
         TaskSummary {
             id: record.id,
             name: record.name.to_string(),
-            profile: record.profile.name().to_owned(),
-            level: record.profile.level(),
+            profile: profile.name().to_owned(),
+            level: profile.level(),
             executor: record.executor.kind(),
             age_s: now.since(record.started).as_secs_f64(),
             cancelling: record.state.is_cancelled(),

@@ -6,6 +6,7 @@ use super::blame::cpu::Ledger;
 use super::blame::memory::Growth;
 use super::blame::part::{Part, Parts, Sum};
 use super::blame::rank::{self, Rank};
+use super::change::Changes;
 use super::metric::{HOST_LIMITS, MEMORY};
 use super::watch::{InBreach, Look, Watches};
 use super::{Breach, Contribution, EngineSettings, HostReading, TaskReading, WhyNot};
@@ -27,6 +28,7 @@ pub(super) struct Scene<'a> {
     pub(super) sample: &'a Sample<'a>,
     pub(super) settings: &'a EngineSettings,
     pub(super) watches: &'a Watches,
+    pub(super) changes: &'a Changes,
     pub(super) ledger: &'a Ledger,
     pub(super) growth: &'a Growth,
 }
@@ -213,7 +215,8 @@ impl Scene<'_> {
         if solved || !watch.is_in_breach(judgement.limit) {
             return (Some(WhyNot::NotInBreach), true);
         }
-        if self.sample.at.since(task.started) < task.profile.sustain() {
+        let at = self.sample.at;
+        if at.since(task.started) < task.profile.sustain() || self.changes.is_new(at, task, judgement.limit) {
             return (Some(WhyNot::TooYoung), true);
         }
         (None, false)

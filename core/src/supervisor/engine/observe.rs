@@ -2,6 +2,7 @@
 
 use super::blame::cpu::Ledger;
 use super::blame::memory::Growth;
+use super::change::Changes;
 use super::episode::Episode;
 use super::metric;
 use super::nominate::{Finding, Measured, Sample, Scene, Standing};
@@ -12,7 +13,7 @@ use super::{
     Action, Breach, Contribution, EngineSettings, HostReading, Mode, NotCancelled, TaskId, TaskReading,
 };
 use crate::clock::Time;
-use crate::supervisor::profile::Blame;
+use crate::supervisor::profile::{Blame, Profile};
 
 /// Decides who is cancelled. Pure: no clock, no thread, no randomness, so recorded readings give the same
 /// actions again.
@@ -53,6 +54,7 @@ pub struct Engine {
     now: Time,
     troubles: Troubles,
     watches: Watches,
+    changes: Changes,
     ledger: Ledger,
     growth: Growth,
     settle: Settle,
@@ -73,6 +75,7 @@ impl Engine {
             now: Time::ZERO,
             troubles: Troubles::default(),
             watches: Watches::default(),
+            changes: Changes::default(),
             ledger: Ledger::default(),
             growth: Growth::default(),
             episodes: Default::default(),
@@ -106,6 +109,7 @@ impl Engine {
         }
         self.watches.finish();
         self.troubles.prune(self.pass);
+        self.changes.prune(at);
         actions.sort_by_key(subject);
 
         for (limit, episode) in self.episodes.iter_mut().enumerate() {
@@ -148,6 +152,19 @@ impl Engine {
         self.now = self.now.max(at);
         self.troubles.verified(task, self.pass);
         self.settle.ended(task, at);
+    }
+
+    /// Puts a running task under another profile; its next reading comes with that one. Bounds that did not change
+    /// keep the time for which they have been broken, changed ones are measured anew. Returns false, and changes
+    /// nothing, if it was decided already to cancel the task.
+    pub fn replace_profile(&mut self, at: Time, task: TaskId, from: &Profile, to: &Profile) -> bool {
+        self.now = self.now.max(at);
+        if !self.troubles.replace_profile(task, from, to) {
+            return false;
+        }
+        self.watches.carry_over(from, to);
+        self.changes.note(at, task, from, to);
+        true
     }
 
     /// Forgets a task that is no longer listed. To be told of every task that was cancelled, once it left
@@ -237,6 +254,7 @@ impl Engine {
             sample,
             settings: &self.settings,
             watches: &self.watches,
+            changes: &self.changes,
             ledger: &self.ledger,
             growth: &self.growth,
         }

@@ -161,6 +161,32 @@ impl Watches {
         look
     }
 
+    /// A task left one profile for another: what was counted for a bound that both have goes on.
+    pub(super) fn carry_over(&mut self, from: &Profile, to: &Profile) {
+        let Some(from) = self.slots.get(&from.0.serial).map(|slot| self.watches[*slot as usize].clone())
+        else {
+            return;
+        };
+        let bounds = bounds(to);
+        let same =
+            |i: usize| bounds[i].is_some() && bounds[i] == from.bounds[i] && from.timers[i].is_running();
+        if !(0..bounds.len()).any(same) {
+            return;
+        }
+        let slot = match self.slots.get(&to.0.serial) {
+            Some(slot) => *slot,
+            None => self.open(to),
+        };
+        let watch = &mut self.watches[slot as usize];
+        for i in (0..bounds.len()).filter(|i| same(*i)) {
+            if watch.timers[i].held_nanos() <= from.timers[i].held_nanos() {
+                watch.timers[i] = from.timers[i];
+            }
+        }
+        // As one that the last pass saw.
+        watch.pass = watch.pass.max(from.pass);
+    }
+
     fn slot(&self, profile: &Profile) -> Option<u32> {
         // Timers were opened in the order of the tasks, and mostly are asked for in the same order.
         let guess = self.last.map_or(0, |(_, _, look)| look.slot + 1);

@@ -1,5 +1,6 @@
 //! The engine under test: readings made by hand, drawn at random, and a simulated day.
 
+mod change;
 mod day;
 mod host_limit;
 mod memory;

@@ -30,7 +30,7 @@ pub(super) struct Core {
     /// Whether it is known that the group held the tree from its start.
     pub(super) held: bool,
     pub(super) interval: Duration,
-    pub(super) limits: Limits,
+    limits: Mutex<Limits>,
     /// How long what outlives the main process may take to leave; `None` if it may stay.
     pub(super) leave_within: Option<Duration>,
     pub(super) flow: Arc<Flow>,
@@ -86,7 +86,7 @@ impl Core {
             group: parts.group,
             held: parts.held,
             interval: parts.interval,
-            limits: parts.limits,
+            limits: Mutex::new(parts.limits),
             leave_within: parts.leave_within,
             flow: parts.flow,
             watcher: parts.watcher,
@@ -96,6 +96,17 @@ impl Core {
             kill_since: AtomicU64::new(0),
             look_now: AtomicBool::new(false),
         }
+    }
+
+    /// The bounds that say how closely the tree is looked at.
+    pub(super) fn limits(&self) -> Limits {
+        *self.limits.lock()
+    }
+
+    /// Looks by other bounds, from now on.
+    pub(super) fn set_limits(&self, limits: Limits) {
+        *self.limits.lock() = limits;
+        self.look_soon();
     }
 
     /// Whether this process started the tree.

@@ -160,7 +160,8 @@ impl Follow {
 
     fn look(&mut self, now: Time) {
         let core = self.core.clone();
-        let (mut seen, alive) = self.meter.look(core.guardian, core.group.as_ref(), core.limits, now);
+        let limits = core.limits();
+        let (mut seen, alive) = self.meter.look(core.guardian, core.group.as_ref(), limits, now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
         let forced = core.kill_since().filter(|since| now.since(*since) >= HELP_AFTER);
@@ -178,7 +179,7 @@ impl Follow {
                 known.alive = alive;
             }
         }
-        let mut wait = next_look(core.limits.memory, seen.memory_bytes, core.interval, cost);
+        let mut wait = next_look(limits.memory, seen.memory_bytes, core.interval, cost);
         if core.kill_since().is_some() {
             wait = wait.min(LONG_PAUSE);
         }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::core::{Core, Known, leftover};
+use super::look::Limits;
 use super::output::Ends;
 use super::table::{Stat, Table};
 use super::wire::Order;
-use super::{Captured, Command, Exit, Leftover, TreeReport, TreeUse, TreeWatcher, spawn};
+use super::{Bounds, Captured, Command, Exit, Leftover, TreeReport, TreeUse, TreeWatcher, spawn};
 use crate::error::Result;
 use crate::supervisor::stopper::Stopper;
 
@@ -54,6 +55,19 @@ impl Tree {
             return Vec::new();
         }
         self.core.known.lock().alive.iter().map(|s| s.pid).collect()
+    }
+
+    /// Whether output is counted, which is settled when the tree starts.
+    pub(crate) fn counts_output(&self) -> bool {
+        self.core.flow.counts()
+    }
+
+    /// Measures the tree against other bounds, from now on. Never blocks.
+    pub(crate) fn set_bounds(&self, bounds: Bounds) {
+        if self.core.is_ours() {
+            self.core.flow.set_limit(bounds.output);
+            self.core.set_limits(Limits { memory: bounds.memory, processes: bounds.processes });
+        }
     }
 
     /// The processes that can run now; empty once the tree is gone.
