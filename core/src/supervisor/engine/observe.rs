@@ -271,6 +271,11 @@ fn subject(action: &Action) -> Option<TaskId> {
 
 #[cfg(test)]
 impl Engine {
+    /// Whether a nomination is still to be verified.
+    pub(in crate::supervisor) fn is_waiting(&self) -> bool {
+        self.settle.is_waiting()
+    }
+
     /// How many tasks have an entry.
     pub(super) fn remembered(&self) -> usize {
         self.troubles.len()

@@ -42,6 +42,12 @@ impl Settle {
         over
     }
 
+    /// Whether the end of a cancellation is still to come.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether nominations are held back.
     pub(super) fn is_holding(&self) -> bool {
         !self.waiting.is_empty() || self.until.is_some()
