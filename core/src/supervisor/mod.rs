@@ -3,6 +3,7 @@
 mod builder;
 mod cause;
 mod command;
+mod earliest;
 pub mod engine;
 mod executor;
 mod home;

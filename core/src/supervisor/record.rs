@@ -36,8 +36,6 @@ pub(crate) struct Record {
     /// Whether its grace was cut short.
     hurried: AtomicBool,
     cause: OnceLock<Cause>,
-    /// Whether a handler was ever added, so that an end without one takes no lock.
-    handled: AtomicBool,
     /// Whether somebody ever waited for its end.
     awaited: AtomicBool,
     end: Mutex<End>,
@@ -73,7 +71,6 @@ impl Record {
             last_progress: AtomicU64::new(started.as_nanos()),
             hurried: AtomicBool::new(false),
             cause: OnceLock::new(),
-            handled: AtomicBool::new(false),
             awaited: AtomicBool::new(false),
             end: Mutex::new(End::default()),
             changed: Condvar::new(),
@@ -183,14 +180,13 @@ impl Record {
 
     /// Adds a handler; gives it back if the outcome is already known.
     pub(crate) fn on_cancel(&self, handler: Handler) -> Result<(), (Handler, Outcome)> {
-        self.handled.store(true, Ordering::SeqCst);
         let mut end = self.end.lock();
         if let Some(outcome) = end.outcome {
             return Err((handler, outcome));
         }
         end.handlers.push(handler);
         drop(end);
-        if self.state.ended_by_itself() {
+        if self.state.handle() {
             self.drop_handlers();
         }
         Ok(())
@@ -243,7 +239,7 @@ impl Record {
         match finish {
             Finish::ByItself => {
                 self.home.inner.finished(self);
-                if self.handled.load(Ordering::SeqCst) {
+                if self.state.is_handled() {
                     self.drop_handlers();
                 }
             }
