@@ -50,7 +50,7 @@ fn main() {
     let number = |text: String| text.parse::<u64>().expect("a number");
     let tasks = arguments.next().map_or(10_000, number);
     let Some(wanted) = arguments.next() else {
-        let rounds = (200_000 / tasks).clamp(5, 41) as usize;
+        let rounds = (400_000 / tasks).clamp(5, 41) as usize;
         CASES.iter().for_each(|(name, case)| report(name, *case, tasks, rounds));
         return;
     };

@@ -78,7 +78,7 @@ pub unsafe extern "C" fn hl_token_replace_profile(
     profile: *const c_char,
     profile_len: usize,
 ) -> hl_status {
-    enter(|| Ok(handle!(token).0.replace_profile(text!(profile, profile_len))?))
+    enter(|| handle!(token).0.replace_profile(text!(profile, profile_len)))
 }
 
 /// Whether the task was asked to stop: one relaxed atomic load. It never goes back to false. True for NULL, because
