@@ -21,6 +21,12 @@ fn by_hand() -> (ManualClock, Supervisor) {
     (clock, supervisor)
 }
 
+/// One that runs by itself and samples every ten minutes, so that nothing is seen by chance.
+fn seldom() -> Supervisor {
+    let monitor = Monitor::builder().interval(600 * S).start().unwrap();
+    Supervisor::builder().monitor(monitor).start().unwrap()
+}
+
 fn pass(clock: &ManualClock, supervisor: &Supervisor, time: Duration) {
     clock.advance(time);
     supervisor.tick();
@@ -115,7 +121,7 @@ fn what_would_be_refused_at_the_start_is_refused_later_and_changes_nothing() {
 
 #[test]
 fn the_watch_thread_hears_of_an_earlier_deadline() {
-    let supervisor = Supervisor::builder().start().unwrap();
+    let supervisor = seldom();
     let task = supervisor.start("macro", built("first", |p| p.max_duration(3600 * S))).unwrap();
     // It sleeps by now until the hour is over.
     std::thread::sleep(Duration::from_millis(50));
@@ -128,12 +134,6 @@ fn the_watch_thread_hears_of_an_earlier_deadline() {
 mod process {
     use super::*;
     use haltline::supervisor::{Output, ProcessTask};
-
-    /// Looked at every ten minutes, unless something asks for a look.
-    fn seldom() -> Supervisor {
-        let monitor = Monitor::builder().interval(600 * S).start().unwrap();
-        Supervisor::builder().monitor(monitor).start().unwrap()
-    }
 
     fn sh(supervisor: &Supervisor, script: &str, profile: &Profile) -> ProcessTask {
         supervisor.command("sh").args(["-c", script]).stdout(Output::Null).spawn(profile).unwrap()
