@@ -96,7 +96,7 @@ impl Engine {
         let values = metric::values(host);
         let mut actions = Vec::new();
 
-        self.watches.begin(self.pass);
+        self.watches.begin(self.pass, tasks.len());
         let mut standings = std::mem::take(&mut self.standings);
         standings.clear();
         for task in tasks {

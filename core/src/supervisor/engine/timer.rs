@@ -13,16 +13,17 @@ use crate::clock::Time;
 /// Small, because there may be five for each of ten thousand profiles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timer {
-    /// Nanoseconds.
+    /// Nanoseconds; [`STILL`] while it does not run.
     held: u64,
     /// The sample before, if it was a breaking one; otherwise never.
     last: Time,
-    running: bool,
 }
+
+const STILL: u64 = u64::MAX;
 
 impl Default for Timer {
     fn default() -> Self {
-        Timer { held: 0, last: Time::NEVER, running: false }
+        Timer { held: STILL, last: Time::NEVER }
     }
 }
 
@@ -30,10 +31,12 @@ impl Timer {
     /// A breaking sample.
     pub(super) fn broken(&mut self, at: Time) {
         if self.last != Time::NEVER {
-            self.held = self.held.saturating_add(at.as_nanos().saturating_sub(self.last.as_nanos()));
+            let more = at.as_nanos().saturating_sub(self.last.as_nanos());
+            self.held = self.held.saturating_add(more).min(STILL - 1);
+        } else if !self.is_running() {
+            self.held = 0;
         }
         self.last = at;
-        self.running = true;
     }
 
     /// A sample without a value.
@@ -48,17 +51,17 @@ impl Timer {
 
     /// Whether the last known sample was a breaking one.
     pub(super) fn is_running(&self) -> bool {
-        self.running
+        self.held != STILL
     }
 
     /// The time counted so far.
     pub(super) fn held(&self) -> Duration {
-        Duration::from_nanos(self.held)
+        Duration::from_nanos(self.held_nanos())
     }
 
     /// As [`held`](Self::held), in nanoseconds: what ten thousand timers are compared by.
     pub(super) fn held_nanos(&self) -> u64 {
-        self.held
+        if self.is_running() { self.held } else { 0 }
     }
 }
 

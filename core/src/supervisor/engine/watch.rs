@@ -16,6 +16,8 @@ pub(super) struct Watches {
     watches: Vec<Watch>,
     free: Vec<u32>,
     pass: u64,
+    /// How many tasks the pass looks at.
+    tasks: usize,
     /// What was found for the task looked at last: tasks of one profile often stand together.
     last: Option<(u64, bool, Look)>,
     /// One bit a host limit: broken for some task, cancelled ones included.
@@ -28,6 +30,9 @@ pub(super) struct Watches {
     /// The shortest and the longest sustain time of running timers of limits that are ranked by processor time.
     cpu_sustain: Option<(u64, u64)>,
 }
+
+/// Profiles for which places are made one by one.
+const MANY: usize = 64;
 
 /// What the pass found for one task.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +57,8 @@ pub(super) struct Watch {
     /// Nanoseconds.
     sustain: u64,
     blame: Blame,
-    bounds: [Option<f64>; 5],
+    /// No bound is not a number.
+    bounds: [f64; 5],
     /// The pass that saw it last; zero in a place that is free.
     pass: u64,
     broken: u8,
@@ -97,8 +103,9 @@ impl InBreach {
 
 impl Watches {
     /// Begins a pass over the tasks.
-    pub(super) fn begin(&mut self, pass: u64) {
+    pub(super) fn begin(&mut self, pass: u64, tasks: usize) {
         self.pass = pass;
+        self.tasks = tasks;
         self.last = None;
         self.broken = 0;
         self.began = false;
@@ -168,8 +175,7 @@ impl Watches {
             return;
         };
         let bounds = bounds(to);
-        let same =
-            |i: usize| bounds[i].is_some() && bounds[i] == from.bounds[i] && from.timers[i].is_running();
+        let same = |i: usize| bounds[i] == Some(from.bounds[i]) && from.timers[i].is_running();
         if !(0..bounds.len()).any(same) {
             return;
         }
@@ -201,7 +207,7 @@ impl Watches {
             serial: profile.0.serial,
             sustain: u64::try_from(profile.sustain().as_nanos()).unwrap_or(u64::MAX),
             blame: profile.blame(),
-            bounds: bounds(profile),
+            bounds: bounds(profile).map(|bound| bound.unwrap_or(f64::NAN)),
             pass: 0,
             broken: 0,
             timers: [Timer::default(); 5],
@@ -212,6 +218,11 @@ impl Watches {
                 slot
             }
             None => {
+                // So many profiles, and there may be one for each task: not to be moved again and again.
+                if self.watches.len() == MANY {
+                    self.watches.reserve(self.tasks);
+                    self.slots.reserve(self.tasks);
+                }
                 self.watches.push(watch);
                 self.watches.len() as u32 - 1
             }
@@ -243,7 +254,8 @@ impl Watches {
                 Blame::Any => &mut self.any,
             };
             for (limit, found) in found.iter_mut().enumerate() {
-                if let (true, Some(bound)) = (watch.is_in_breach(limit), watch.bounds[limit]) {
+                if watch.is_in_breach(limit) {
+                    let bound = watch.bounds[limit];
                     let held = watch.timers[limit].held_nanos();
                     let most = found.get_or_insert(InBreach { limit, held, bound, sustain });
                     most.sustain = most.sustain.max(sustain);
