@@ -10,7 +10,10 @@ mod scene;
 use std::hint::black_box;
 use std::time::Instant;
 
-use scene::{BRINK, CASES, Case, MINUTE, Scene};
+use scene::{BRINK, CASES, Case, Scene};
+
+/// Samples that are played.
+const MINUTE: u64 = 60;
 
 /// Nanoseconds of each decision of a minute.
 fn minute(scene: &mut Scene) -> Vec<f64> {

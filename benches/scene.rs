@@ -13,8 +13,6 @@ const MEMORY: u64 = 64 << 30;
 const CALM: u64 = 10;
 /// The sample of a scene in which every sustain time is over; the first one decides.
 pub const BRINK: u64 = CALM + 4;
-/// Samples of a scene.
-pub const MINUTE: u64 = 60;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
