@@ -54,10 +54,11 @@ fn host(argument: &str, forks: bool) {
     let (mode, mark) = mode(argument);
     let mut command = shell(&format!("trap '' TERM ; setsid sleep {mark} & sleep {mark}"));
     command.cgroups = mode;
-    // Without looks: a look would wake a guardian that was stopped.
+    // Without looks after the first, whose end is waited for: a look would wake a guardian that was stopped.
     let interval = Duration::from_secs(3600);
     let tree = Tree::spawn(command, interval, Weak::<Recorder>::new()).unwrap();
     until("both sleep", || sleepers(&mark).len() == 2);
+    until("the first look is over", || tree.latest_use().processes.is_some());
     if forks {
         // SAFETY: the child only sleeps. It holds copies of every descriptor of the host.
         let child = unsafe { libc::fork() };
