@@ -1,6 +1,7 @@
 # Sourced by check scripts: the programs that the gate builds for itself, pinned, under the target directory.
 
 cargo_deny=0.20.2
+cargo_fuzz=0.13.2
 cbindgen=0.29.4
 tools="$CARGO_TARGET_DIR/tools"
 

@@ -80,7 +80,8 @@ typedef enum hl_outcome {
     /// The task was ended by force and was seen to be gone.
     HL_OUTCOME_KILLED = 2,
     /// The task was asked, and forced where that is possible, and was not seen to leave. It stays listed, and may
-    /// still become one of the two above.
+    /// still become one of the two above. Also a command whose guardian was killed where no cgroup held its processes:
+    /// those that were known are gone, nobody can tell of others, and it is not listed any more.
     HL_OUTCOME_STILL_RUNNING = 3,
     /// An advisory limit broke and nothing could be done.
     HL_OUTCOME_UNENFORCEABLE = 4,
@@ -195,7 +196,7 @@ typedef struct hl_supervisor_options {
     /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
     /// Default 5000.
     uint64_t verify_ms;
-    /// The most cancellations per minute for host limits. Default 10.
+    /// The most cancellations per minute for host limits. Default 10. To cancel nobody, set observe_only.
     uint32_t max_cancellations_per_minute;
     /// Not zero: decides and records everything, and cancels nothing.
     uint32_t observe_only;
@@ -459,6 +460,17 @@ uint64_t hl_token_id(const struct hl_token *token);
 /// The name that the task was started with.
 enum hl_status hl_token_name(const struct hl_token *token, char *buf, size_t len, size_t *needed);
 
+/// Puts the running task under the profile of this name. From now on its limits hold and those of the profile before
+/// do not: max_duration counts from the task's start, so one that has passed breaches at once; time for which a limit
+/// has been broken counts on where the bound is the same and anew where it changed.
+///
+/// HL_UNKNOWN_PROFILE; HL_LIMIT_REFUSED if the profile has a limit that cannot be enforced for this task, which holds
+/// for task.max_output_mib if the command started without one; HL_UNKNOWN_TASK if the task has finished or was
+/// cancelled. Nothing has changed then.
+enum hl_status hl_token_replace_profile(const struct hl_token *token,
+                                        const char *profile,
+                                        size_t profile_len);
+
 /// Whether the task was asked to stop: one relaxed atomic load. It never goes back to false. True for NULL, because
 /// work without a task should not go on.
 bool hl_token_is_cancelled(const struct hl_token *token);
@@ -489,11 +501,11 @@ enum hl_status hl_token_kill(const struct hl_token *token,
                              size_t reason_len,
                              bool *cancelled);
 
-/// The profile that the task started with, to be freed with hl_profile_free.
+/// The profile that the task is under now, to be freed with hl_profile_free.
 enum hl_status hl_token_profile(const struct hl_token *token, const struct hl_profile **out);
 
 /// Why the task was cancelled, as incidents have it: {"breach":{...}} with limit, bound, observed and sustained_s,
-/// {"asked":"the reason"} or "shutdown"; null if it was not.
+/// {"asked":"the reason"}, or a word: "shutdown", "guardian_killed", "leftovers"; null if it was not.
 enum hl_status hl_token_cause_json(const struct hl_token *token,
                                    char *buf,
                                    size_t len,
@@ -701,7 +713,8 @@ enum hl_status hl_supervisor_profile(const struct hl_supervisor *supervisor,
                                      size_t name_len,
                                      const struct hl_profile **out);
 
-/// Adds a profile under its name, in place of what the name meant before. Running tasks keep what they started with.
+/// Adds a profile under its name, in place of what the name meant before. Running tasks keep what they started with,
+/// unless hl_token_replace_profile says otherwise.
 enum hl_status hl_supervisor_insert_profile(const struct hl_supervisor *supervisor,
                                             const struct hl_profile *profile);
 

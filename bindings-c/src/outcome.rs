@@ -13,7 +13,8 @@ pub enum hl_outcome {
     /// The task was ended by force and was seen to be gone.
     HL_OUTCOME_KILLED = 2,
     /// The task was asked, and forced where that is possible, and was not seen to leave. It stays listed, and may
-    /// still become one of the two above.
+    /// still become one of the two above. Also a command whose guardian was killed where no cgroup held its processes:
+    /// those that were known are gone, nobody can tell of others, and it is not listed any more.
     HL_OUTCOME_STILL_RUNNING = 3,
     /// An advisory limit broke and nothing could be done.
     HL_OUTCOME_UNENFORCEABLE = 4,

@@ -105,7 +105,8 @@ pub unsafe extern "C" fn hl_supervisor_profile(
     })
 }
 
-/// Adds a profile under its name, in place of what the name meant before. Running tasks keep what they started with.
+/// Adds a profile under its name, in place of what the name meant before. Running tasks keep what they started with,
+/// unless hl_token_replace_profile says otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_supervisor_insert_profile(
     supervisor: *const hl_supervisor,

@@ -48,7 +48,7 @@ pub struct hl_supervisor_options {
     /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
     /// Default 5000.
     pub verify_ms: u64,
-    /// The most cancellations per minute for host limits. Default 10.
+    /// The most cancellations per minute for host limits. Default 10. To cancel nobody, set observe_only.
     pub max_cancellations_per_minute: u32,
     /// Not zero: decides and records everything, and cancels nothing.
     pub observe_only: u32,

@@ -67,6 +67,22 @@ pub unsafe extern "C" fn hl_token_name(
     })
 }
 
+/// Puts the running task under the profile of this name. From now on its limits hold and those of the profile before
+/// do not: max_duration counts from the task's start, so one that has passed breaches at once; time for which a limit
+/// has been broken counts on where the bound is the same and anew where it changed.
+///
+/// HL_UNKNOWN_PROFILE; HL_LIMIT_REFUSED if the profile has a limit that cannot be enforced for this task, which holds
+/// for task.max_output_mib if the command started without one; HL_UNKNOWN_TASK if the task has finished or was
+/// cancelled. Nothing has changed then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_token_replace_profile(
+    token: *const hl_token,
+    profile: *const c_char,
+    profile_len: usize,
+) -> hl_status {
+    enter(|| handle!(token).0.replace_profile(text!(profile, profile_len)))
+}
+
 /// Whether the task was asked to stop: one relaxed atomic load. It never goes back to false. True for NULL, because
 /// work without a task should not go on.
 #[unsafe(no_mangle)]
@@ -130,18 +146,18 @@ pub unsafe extern "C" fn hl_token_kill(
     })
 }
 
-/// The profile that the task started with, to be freed with hl_profile_free.
+/// The profile that the task is under now, to be freed with hl_profile_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_token_profile(token: *const hl_token, out: *mut *const hl_profile) -> hl_status {
     enter(|| {
         let (token, out) = (handle!(token), out!(out));
-        out.set(profile::give(token.0.profile().clone()));
+        out.set(profile::give(token.0.profile()));
         Ok(())
     })
 }
 
 /// Why the task was cancelled, as incidents have it: {"breach":{...}} with limit, bound, observed and sustained_s,
-/// {"asked":"the reason"} or "shutdown"; null if it was not.
+/// {"asked":"the reason"}, or a word: "shutdown", "guardian_killed", "leftovers"; null if it was not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_token_cause_json(
     token: *const hl_token,

@@ -68,7 +68,7 @@ fn error_class<'py>(
 fn cancelled_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let doc = "The task that runs this code was asked to stop: let it pass.\n\n\
         Derives from BaseException, so that `except Exception` does not swallow it.\n\
-        `task_id` is the id of the task and `cause` says why: `kind` is breach, asked or shutdown, and `message` is a sentence.";
+        `task_id` is the id of the task and `cause` says why: `kind` is breach, asked, shutdown, guardian_killed or leftovers, and `message` is a sentence.";
     let none = py.None().into_bound(py);
     let empty = PyDict::new(py).into_any();
     class(
@@ -174,6 +174,8 @@ pub(crate) fn cause<'py>(py: Python<'py>, cause: &Cause) -> PyResult<Bound<'py, 
             dict.set_item("reason", reason)?;
         }
         Cause::Shutdown => dict.set_item("kind", "shutdown")?,
+        Cause::GuardianKilled => dict.set_item("kind", "guardian_killed")?,
+        Cause::Leftovers => dict.set_item("kind", "leftovers")?,
         _ => dict.set_item("kind", "other")?,
     }
     dict.set_item("message", cause.to_string())?;

@@ -55,7 +55,7 @@ impl PyIncident {
         json::object(py, &self.0.task)
     }
 
-    /// Why: `kind` is breach, asked or shutdown, and `message` is a sentence.
+    /// Why: `kind` is breach, asked, shutdown, guardian_killed or leftovers, and `message` is a sentence.
     #[getter]
     fn cause<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         error::cause(py, &self.0.cause)

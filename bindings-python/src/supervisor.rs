@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// second. With `observe_only` it decides and records everything and cancels nothing. `min_share`, 0 to 1, is
 /// the smallest share of a metric's use with which a task can be nominated (0.1). `settle` is how long the
 /// machine may take to answer a cancellation (2 s), and `verify` how long a task ended by force is looked for
-/// (5 s). At most `max_cancellations_per_minute` (10) are for host limits.
+/// (5 s). At most `max_cancellations_per_minute` (10, at least 1) are for host limits.
 ///
 /// Raises InvalidProfileError, IoError, InvalidArgumentError or SpawnFailedError.
 #[pyclass(frozen, name = "Supervisor", module = "haltline")]

@@ -6,7 +6,7 @@ use haltline::supervisor::{Outcome, Task, Token};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::profile::PyProfile;
+use crate::profile::{Given, PyProfile};
 use crate::{argument, error, thread, wait};
 
 thread_local! {
@@ -36,10 +36,24 @@ impl PyToken {
         self.token.name()
     }
 
-    /// The profile that the task started with.
+    /// The profile that the task is under: the one it started with, until `replace_profile`.
     #[getter]
     fn profile(&self) -> PyProfile {
-        PyProfile(self.token.profile().clone())
+        PyProfile(self.token.profile())
+    }
+
+    /// Puts the running task under another profile: a Profile or the name of one.
+    ///
+    /// From now on its limits hold and those of the profile before do not. `max_duration` counts from the task's
+    /// start, so one that has passed breaches at once; time for which a limit has been broken counts on where the
+    /// bound is the same and anew where it changed.
+    ///
+    /// Raises UnknownProfileError, LimitRefusedError if the profile has a limit that cannot be enforced for this
+    /// task (`task.max_output_mib` too, if it started without one), or UnknownTaskError if it has finished or was
+    /// cancelled. Nothing has changed then.
+    fn replace_profile(&self, py: Python<'_>, profile: &Bound<'_, PyAny>) -> PyResult<()> {
+        let given = Given::of(profile)?;
+        py.detach(|| self.token.replace_profile(given)).map_err(error::raised)
     }
 
     /// Whether the task was asked to stop. Never goes back to false.
@@ -80,7 +94,7 @@ impl PyToken {
         }
     }
 
-    /// Why the task was cancelled, or None: `kind` is breach, asked or shutdown, and `message` is a sentence.
+    /// Why the task was cancelled, or None: `kind` is breach, asked, shutdown, guardian_killed or leftovers, and `message` is a sentence.
     #[getter]
     fn cause<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         self.token.cause().map(|c| error::cause(py, &c)).transpose()

@@ -37,6 +37,17 @@ def test_text_and_input_pass_through(supervisor):
         supervisor.run(["cat"], "craft", input="text")
 
 
+def test_a_command_that_kills_its_guardian_is_cancelled_for_it(supervisor):
+    done = supervisor.run(["/bin/sh", "-c", "sleep 0.2; kill -KILL $PPID; sleep 1000"], "craft")
+    assert done.cancelled is not None
+    assert done.cancelled == {"kind": "guardian_killed", "message": "its guardian was killed"}
+    # Proved only where a cgroup held it.
+    assert done.outcome in ("killed", "still_running")
+    incident = supervisor.incidents(1)[0]
+    assert incident.cause == done.cancelled
+    assert incident.to_dict().get("unproved", False) == (done.outcome == "still_running")
+
+
 def test_streams_are_inherited_unless_captured(supervisor, capfd):
     done = supervisor.run(["echo", "seen"], "craft")
     assert (done.stdout, done.stderr) == (None, None)

@@ -129,6 +129,34 @@ def test_profiles_can_be_replaced_while_tasks_run(supervisor):
     assert "new" in supervisor.profile_names()
 
 
+def test_a_running_task_takes_another_profile_when_asked(supervisor):
+    with supervisor.start("farm", "attack") as task:
+        task.replace_profile("travel")
+        assert task.profile == Profile.built_in("travel")
+        task.replace_profile(Profile("mine", max_duration=3600))
+        assert [t["profile"] for t in supervisor.active()] == ["mine"]
+        with pytest.raises(haltline.UnknownProfileError, match="travel"):
+            task.replace_profile("trafel")
+        with pytest.raises(haltline.LimitRefusedError, match="max_memory_mib"):
+            task.replace_profile(Profile("large", task={"max_memory_mib": 5}))
+        with pytest.raises(TypeError, match="profile"):
+            task.replace_profile(5)
+        assert task.profile.name == "mine"
+        # The hundredth of a second has passed by the time anybody looks.
+        task.replace_profile(Profile("short", max_duration=0.01))
+        with pytest.raises(haltline.Cancelled, match="max_duration"):
+            task.sleep(20)
+        with pytest.raises(haltline.UnknownTaskError, match="was cancelled"):
+            task.replace_profile("attack")
+    with pytest.raises(haltline.UnknownTaskError):
+        task.replace_profile("attack")
+
+
+def test_a_cap_of_no_cancellations_is_refused():
+    with pytest.raises(haltline.InvalidArgumentError, match="max_cancellations_per_minute is 0"):
+        haltline.Supervisor(max_cancellations_per_minute=0)
+
+
 def test_a_folder_is_read_and_reloaded(tmp_path):
     (tmp_path / "mining.json").write_text('{"extends": "attack", "max_duration": "5m"}')
     with haltline.Supervisor(profile_folder=tmp_path, profiles=[Profile("coded")]) as supervisor:

@@ -78,6 +78,8 @@ pub(crate) fn start(
 
     sys::close_fd(reporter);
     sys::close_fd(gate);
+    // The command stays in the host's process group; whoever kills that group must not hit this process.
+    sys::own_process_group();
     announce(pid as u32);
     sys::write_bytes(opener, &[1]);
     sys::close_fd(opener);

@@ -1,6 +1,7 @@
 //! The control group of one tree; compiled into the guardian and into the library.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A group made for one tree and nothing else.
@@ -36,13 +37,10 @@ impl Group {
         }
     }
 
-    /// The members, those of groups below included.
-    pub(crate) fn members(&self) -> Vec<u32> {
+    /// The members, those of groups below included; `None` if not all of them could be read.
+    pub(crate) fn members(&self) -> Option<Vec<u32>> {
         let mut pids = Vec::new();
-        if let Some(directory) = self.directories.first() {
-            collect(directory, 0, &mut pids);
-        }
-        pids
+        collect(self.directories.first()?, 0, &mut pids).then_some(pids)
     }
 
     /// Removes the group. Returns whether it is gone; it stays while it has members.
@@ -54,15 +52,24 @@ impl Group {
 
 const DEEPEST: u32 = 16;
 
-fn collect(directory: &Path, depth: u32, into: &mut Vec<u32>) {
-    if let Ok(text) = fs::read_to_string(directory.join("cgroup.procs")) {
-        into.extend(text.split_ascii_whitespace().filter_map(|w| w.parse::<u32>().ok()));
-    }
-    if depth < DEEPEST {
-        for below in subgroups(directory) {
-            collect(&below, depth + 1, into);
+/// Returns whether all of it was read. A group that was removed meanwhile had no members.
+fn collect(directory: &Path, depth: u32, into: &mut Vec<u32>) -> bool {
+    let mut whole = match fs::read_to_string(directory.join("cgroup.procs")) {
+        Ok(text) => {
+            into.extend(text.split_ascii_whitespace().filter_map(|w| w.parse::<u32>().ok()));
+            true
         }
+        Err(_) => !directory.exists(),
+    };
+    match subgroups(directory) {
+        Ok(all) => {
+            for below in all {
+                whole &= depth < DEEPEST && collect(&below, depth + 1, into);
+            }
+        }
+        Err(_) => whole &= !directory.exists(),
     }
+    whole
 }
 
 fn remove(directory: &Path, depth: u32) -> bool {
@@ -70,14 +77,14 @@ fn remove(directory: &Path, depth: u32) -> bool {
         return true;
     }
     if depth < DEEPEST {
-        for below in subgroups(directory) {
+        for below in subgroups(directory).unwrap_or_default() {
             remove(&below, depth + 1);
         }
     }
     fs::remove_dir(directory).is_ok() || !directory.exists()
 }
 
-fn subgroups(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
+fn subgroups(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?.flatten();
+    Ok(entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect())
 }

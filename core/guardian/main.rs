@@ -105,6 +105,7 @@ fn begin(control: c_int, payload: c_int, host: c_int) -> Result<Guardian, (u32, 
         signals,
         main: started.pid,
         main_left: false,
+        met: false,
         asked: false,
         empty: false,
         keep_leftovers: payload.keep_leftovers,
@@ -133,6 +134,8 @@ struct Guardian {
     signals: c_int,
     main: u32,
     main_left: bool,
+    /// Whether what outlived it was met.
+    met: bool,
     /// Whether the host has ordered an end.
     asked: bool,
     empty: bool,
@@ -189,13 +192,19 @@ impl Guardian {
         }
         loop {
             match sys::reap() {
-                Reaped::NoneYet => break,
+                Reaped::NoneYet => {
+                    // Children remain, whatever the process table shows of them at this moment.
+                    if self.main_left && !self.met {
+                        self.met = true;
+                        self.meet_leftovers();
+                    }
+                    break;
+                }
                 Reaped::Child { pid, status, usage } => {
                     if pid == self.main && !self.main_left {
                         self.main_left = true;
                         let (cpu_us, max_rss_kib) = (usage.cpu_us(), usage.max_rss_kib());
                         self.tell(News::Exited { status, cpu_us, max_rss_kib });
-                        self.meet_leftovers();
                     }
                 }
                 Reaped::NoChildren => {
@@ -207,15 +216,15 @@ impl Guardian {
         }
     }
 
+    /// The main process has left and children remain.
     fn meet_leftovers(&mut self) {
         if self.asked || !self.host_here {
             return;
         }
-        let left = self.tree.alive();
-        for s in left.iter().take(MOST_LEFTOVERS) {
+        for s in self.tree.alive().iter().take(MOST_LEFTOVERS) {
             self.tell(News::Leftover { pid: s.pid, start_time: s.start_time, name: s.name });
         }
-        if !left.is_empty() && !self.keep_leftovers {
+        if !self.keep_leftovers {
             self.stop();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// One process at one moment.
@@ -35,7 +35,7 @@ impl Stat {
     pub(crate) fn parse(line: &[u8]) -> Option<Stat> {
         let open = line.iter().position(|b| *b == b'(')?;
         let close = line.iter().rposition(|b| *b == b')')?;
-        let pid = number(line.get(..open)?.trim_ascii())? as u32;
+        let pid = id(line.get(..open)?.trim_ascii())?;
         let mut name = [0; 16];
         for (to, from) in name.iter_mut().zip(line.get(open + 1..close)?) {
             *to = *from;
@@ -50,25 +50,37 @@ impl Stat {
         if count < fields.len() {
             return None;
         }
-        let field = |n: usize| number(fields[n]);
+        let field = |n: usize| counter(fields[n]);
         Some(Stat {
             pid,
-            parent: field(1)? as u32,
+            parent: id(fields[1])?,
             state: *fields[0].first()?,
             name,
-            ticks: field(11)? + field(12)?,
-            child_ticks: field(13)? + field(14)?,
-            threads: field(17)? as u32,
-            start_time: field(19)?,
+            ticks: field(11)?.saturating_add(field(12)?),
+            child_ticks: field(13)?.saturating_add(field(14)?),
+            threads: u32::try_from(field(17)?).unwrap_or(u32::MAX),
+            start_time: number(fields[19])?,
             rss_pages: field(21)?,
         })
     }
 }
 
-/// Negative values, which some kernels show in counters, count as zero.
 fn number(word: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(word).ok()?;
-    if text.starts_with('-') { Some(0) } else { text.parse().ok() }
+    let digits = word.first().is_some_and(u8::is_ascii_digit);
+    std::str::from_utf8(word).ok().filter(|_| digits)?.parse().ok()
+}
+
+/// Cut to its lower half, a number that is no id would name a stranger.
+fn id(word: &[u8]) -> Option<u32> {
+    number(word)?.try_into().ok()
+}
+
+/// Negative values, which some kernels show in counters, count as zero.
+fn counter(word: &[u8]) -> Option<u64> {
+    match word.strip_prefix(b"-") {
+        Some(below_zero) => number(below_zero).map(|_| 0),
+        None => number(word),
+    }
 }
 
 /// What a walk through a tree saw.
@@ -78,6 +90,21 @@ pub(crate) struct Walk {
     pub(crate) processes: Vec<Stat>,
     /// Whether the walk stopped at its budget: there are at least this many.
     pub(crate) cut: bool,
+    /// Whether a part could not be read, as when this process is out of descriptors: what it would have shown is
+    /// unknown.
+    pub(crate) failed: bool,
+}
+
+/// What a read showed: `None` if there is no such process or it is not shown to this user, and an error if it could
+/// not be read for a reason of ours.
+fn seen<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    const NO_SUCH_PROCESS: i32 = 3;
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(None),
+        Err(e) if e.raw_os_error() == Some(NO_SUCH_PROCESS) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// A process table: `/proc`, or a made-up one.
@@ -101,10 +128,15 @@ impl Table {
 
     /// The process, if there is one with this id.
     pub(crate) fn stat(&self, pid: u32) -> Option<Stat> {
+        self.read(pid).ok().flatten()
+    }
+
+    /// The same, and an error where it is not known whether there is one.
+    pub(crate) fn read(&self, pid: u32) -> io::Result<Option<Stat>> {
         let mut line = [0; 1024];
-        let mut file = File::open(self.root.join(format!("{pid}/stat"))).ok()?;
-        let n = file.read(&mut line).ok()?;
-        Stat::parse(line.get(..n)?).filter(|s| s.pid == pid)
+        let read = File::open(self.root.join(format!("{pid}/stat"))).and_then(|mut f| f.read(&mut line));
+        let Some(n) = seen(read)? else { return Ok(None) };
+        Ok(line.get(..n).and_then(Stat::parse).filter(|s| s.pid == pid))
     }
 
     /// Whether exactly this process can still run.
@@ -121,14 +153,18 @@ impl Table {
             return self.scan(top, budget);
         }
         let mut walk = Walk::default();
-        let Some(first) = self.stat(top) else { return walk };
+        let first = match self.read(top) {
+            Ok(Some(first)) => first,
+            Ok(None) => return walk,
+            Err(_) => return Walk { failed: true, ..walk },
+        };
         let mut members = HashSet::from([top]);
         let mut children = Vec::new();
         let mut next = 0;
         let mut parent = (first.pid, first.threads);
         loop {
             children.clear();
-            self.children(parent.0, parent.1, &mut children);
+            walk.failed |= self.children(parent.0, parent.1, &mut children).is_err();
             for pid in children.drain(..) {
                 if members.contains(&pid) {
                     continue;
@@ -137,9 +173,13 @@ impl Table {
                     walk.cut = true;
                     return walk;
                 }
-                if let Some(stat) = self.stat(pid).filter(|s| members.contains(&s.parent)) {
-                    members.insert(pid);
-                    walk.processes.push(stat);
+                match self.read(pid) {
+                    Ok(Some(stat)) if members.contains(&stat.parent) => {
+                        members.insert(pid);
+                        walk.processes.push(stat);
+                    }
+                    Ok(_) => {}
+                    Err(_) => walk.failed = true,
                 }
             }
             let Some(stat) = walk.processes.get(next) else { return walk };
@@ -149,27 +189,41 @@ impl Table {
     }
 
     /// Children are listed by the thread that made them.
-    fn children(&self, pid: u32, threads: u32, into: &mut Vec<u32>) {
+    fn children(&self, pid: u32, threads: u32, into: &mut Vec<u32>) -> io::Result<()> {
         if threads <= 1 {
             return self.children_of_thread(pid, pid, into);
         }
-        let Ok(entries) = fs::read_dir(self.root.join(format!("{pid}/task"))) else { return };
+        let Some(entries) = seen(fs::read_dir(self.root.join(format!("{pid}/task"))))? else { return Ok(()) };
         for tid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()) {
-            self.children_of_thread(pid, tid, into);
+            self.children_of_thread(pid, tid, into)?;
         }
+        Ok(())
     }
 
-    fn children_of_thread(&self, pid: u32, tid: u32, into: &mut Vec<u32>) {
-        if let Ok(text) = fs::read_to_string(self.root.join(format!("{pid}/task/{tid}/children"))) {
-            into.extend(text.split_ascii_whitespace().filter_map(|w| w.parse::<u32>().ok()));
-        }
+    fn children_of_thread(&self, pid: u32, tid: u32, into: &mut Vec<u32>) -> io::Result<()> {
+        let text = seen(fs::read_to_string(self.root.join(format!("{pid}/task/{tid}/children"))))?;
+        into.extend(
+            text.iter().flat_map(|t| t.split_ascii_whitespace()).filter_map(|w| w.parse::<u32>().ok()),
+        );
+        Ok(())
     }
 
     /// The same by looking at every process, for kernels that do not list children.
     fn scan(&self, top: u32, budget: usize) -> Walk {
-        let mut all: Vec<Stat> = self.pids().into_iter().filter_map(|pid| self.stat(pid)).collect();
-        all.sort_by_key(|s| s.start_time);
         let mut walk = Walk::default();
+        let mut all = Vec::new();
+        match self.pids() {
+            Ok(pids) => {
+                for pid in pids {
+                    match self.read(pid) {
+                        Ok(stat) => all.extend(stat),
+                        Err(_) => walk.failed = true,
+                    }
+                }
+            }
+            Err(_) => walk.failed = true,
+        }
+        all.sort_by_key(|s| s.start_time);
         let mut members = HashSet::from([top]);
         // A parent may be younger than its child after the child was handed to a new parent, so repeat
         // until a pass finds nothing.
@@ -191,15 +245,64 @@ impl Table {
         }
     }
 
-    fn pids(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };
-        entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+    fn pids(&self) -> io::Result<Vec<u32>> {
+        let entries = fs::read_dir(&self.root)?;
+        Ok(entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
     }
 
     /// Memory in bytes of which shared pages are divided among those who share them.
     pub(crate) fn proportional_memory(&self, pid: u32) -> Option<u64> {
         let text = fs::read_to_string(self.root.join(format!("{pid}/smaps_rollup"))).ok()?;
         let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
-        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pid: &str, parent: &str, ticks: &str, threads: &str, start_time: &str) -> Option<Stat> {
+        let line = format!(
+            "{pid} (a ) b) S {parent} 3 4 5 6 7 8 9 10 11 {ticks} {ticks} -5 {ticks} 16 17 {threads} 19 {start_time} 21 50 0"
+        );
+        Stat::parse(line.as_bytes())
+    }
+
+    #[test]
+    fn a_number_that_is_no_id_names_nobody() {
+        let stat = parse("77", "1", "150", "2", "1000").unwrap();
+        assert_eq!((stat.pid, stat.parent, stat.threads, stat.start_time), (77, 1, 2, 1000));
+        assert_eq!((stat.ticks, stat.child_ticks, stat.rss_pages), (300, 150, 50));
+        // Cut to 32 bits, the first is process 1.
+        for wrong in ["4294967297", "-1", "+1", "x"] {
+            assert_eq!(parse(wrong, "1", "1", "1", "1"), None, "{wrong:?}");
+            assert_eq!(parse("77", wrong, "1", "1", "1"), None, "{wrong:?}");
+        }
+        for wrong in ["-1", "+1", "18446744073709551616", "x"] {
+            assert_eq!(parse("77", "1", "1", "1", wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn counters_at_their_end_neither_wrap_nor_panic() {
+        let most = u64::MAX.to_string();
+        let stat = parse("77", "1", &most, &most, "1").unwrap();
+        assert_eq!((stat.ticks, stat.child_ticks, stat.threads), (u64::MAX, u64::MAX, u32::MAX));
+        assert_eq!(parse("77", "1", "-3", "1", "1").unwrap().ticks, 0);
+        assert_eq!(parse("77", "1", "-x", "1", "1"), None);
+    }
+
+    #[test]
+    fn a_size_that_does_not_fit_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = Table::at(folder.path().to_owned());
+        fs::create_dir(folder.path().join("7")).unwrap();
+        for (line, bytes) in
+            [("Pss:  50 kB", Some(50 << 10)), ("Pss: 18446744073709551615 kB", None), ("Rss: 1 kB", None)]
+        {
+            fs::write(folder.path().join("7/smaps_rollup"), format!("0-f ---p [rollup]\n{line}\n")).unwrap();
+            assert_eq!(table.proportional_memory(7), bytes, "{line}");
+        }
     }
 }

@@ -58,10 +58,10 @@ pub fn parse(text: &str) -> Result<Duration, Invalid> {
 /// [`Invalid`] for a negative or infinite number, for NaN, and beyond [`LONGEST`].
 pub fn from_secs(seconds: f64) -> Result<Duration, Invalid> {
     if seconds < 0.0 {
-        return Err(Invalid(format!("{seconds} is negative; a duration is zero or more seconds")));
+        return Err(Invalid(format!("{} is negative; a duration is zero or more seconds", spelt(seconds))));
     }
     if seconds > LONGEST.as_secs_f64() {
-        return Err(too_long(seconds));
+        return Err(too_long(spelt(seconds)));
     }
     Duration::try_from_secs_f64(seconds)
         .map_err(|_| Invalid(format!("{seconds} is not a duration; give a number of seconds")))
@@ -70,6 +70,15 @@ pub fn from_secs(seconds: f64) -> Result<Duration, Invalid> {
 /// The shortest spelling that [`parse`] reads back as the same duration, such as `1h 30m`.
 pub fn format(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
+}
+
+/// A number for a message: with an exponent where it would otherwise be a long row of digits.
+pub(crate) fn spelt(number: f64) -> String {
+    if number == 0.0 || !number.is_finite() || (1e-6..1e16).contains(&number.abs()) {
+        number.to_string()
+    } else {
+        format!("{number:e}")
+    }
 }
 
 /// The one of `candidates` that a misspelt `name` most likely means, or `None` if none is near.
@@ -179,7 +188,9 @@ mod tests {
             ("-1", "negative"),
             ("nan", "not a duration"),
             ("inf", "longer than 100 years"),
-            ("1e300", "longer than 100 years"),
+            ("1e300", "1e300 is longer than 100 years"),
+            ("-1e300", "-1e300 is negative"),
+            ("3155760001", "3155760001 is longer than 100 years"),
             ("101 years", "longer than 100 years"),
             ("99999999999999999999 years", "not a duration"),
         ] {

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A log of lines. Beyond `max_bytes` the file is renamed to `NAME.1`, what was `NAME.1` to `NAME.2`, and so on.
 ///
@@ -148,13 +149,28 @@ fn ends_torn(path: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     let mut file = File::open(path)?;
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(false);
+    let mut size = file.seek(SeekFrom::End(0))?;
+    // A line that somebody else is writing now may be seen in parts; one that a crash cut short stays as it is.
+    for _ in 0..5 {
+        if size == 0 || last_byte(&mut file)? == b'\n' {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        let later = file.seek(SeekFrom::End(0))?;
+        if later == size {
+            return Ok(true);
+        }
+        size = later;
     }
-    file.seek(SeekFrom::End(-1))?;
+    // So many write to it that its end is never seen at rest: they end their lines themselves.
+    Ok(false)
+}
+
+fn last_byte(file: &mut File) -> io::Result<u8> {
     let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
-    Ok(last != [b'\n'])
+    Ok(last[0])
 }
 
 fn numbered(path: &Path, n: u32) -> PathBuf {

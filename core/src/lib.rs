@@ -19,6 +19,9 @@ pub(crate) mod errand;
 pub mod error;
 pub mod event;
 pub(crate) mod file;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 pub(crate) mod id;
 pub mod monitor;
 pub(crate) mod secret;

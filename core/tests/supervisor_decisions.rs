@@ -206,6 +206,15 @@ fn a_limit_that_cannot_be_enforced_is_refused_at_the_start_unless_advisory() {
 }
 
 #[test]
+fn a_cap_of_no_cancellations_is_refused_and_names_what_would_be_right() {
+    let error = Supervisor::builder().max_cancellations_per_minute(0).start().unwrap_err();
+    assert_eq!(error.kind(), haltline::ErrorKind::InvalidArgument);
+    let text = error.to_string();
+    assert!(text.contains("max_cancellations_per_minute is 0") && text.contains("observe"), "{text}");
+    assert!(Supervisor::builder().max_cancellations_per_minute(1).manual().is_ok());
+}
+
+#[test]
 fn a_misspelt_profile_is_answered_with_the_nearest_name() {
     let scene = Scene::new(|b| b);
     let error = scene.supervisor.start("macro", "atack").unwrap_err();

@@ -1,5 +1,5 @@
 //! Real commands under supervision.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -122,6 +122,10 @@ fn a_command_that_kills_its_guardian_first_of_all_is_stopped_all_the_same() {
             let task = command.spawn(quick("p").build().unwrap()).unwrap();
             let done = task.wait_timeout(20 * S).unwrap();
             assert_eq!((done.exit.code, done.exit.signal), (None, None), "nobody saw how it ended");
+            assert_eq!(done.cancelled, Some(Cause::GuardianKilled));
+            // By the time that its group can be looked into, the command may be gone or not have joined.
+            let outcome = done.outcome.unwrap();
+            assert!(outcome == Outcome::StillRunning || (cgroup && outcome == Outcome::Killed), "{outcome}");
             assert!(!is_alive(task.pid()));
         }
     }
@@ -194,6 +198,19 @@ fn every_limit_of_a_process_is_enforced() {
         assert!(matches!(done.outcome, Some(Outcome::Stopped | Outcome::Killed)));
         assert!(!is_alive(task.pid()));
     }
+}
+
+#[test]
+fn a_limit_of_more_processes_than_a_usual_look_counts_is_enforced() {
+    let supervisor = supervisor();
+    // Looks at so many take long on a crowded machine; the time ends a test that would fail.
+    let profile = quick("p").task_max_processes(2100).max_duration(60 * S).build().unwrap();
+    let burst = "i=0; while [ $i -lt 2150 ]; do sleep 1000 & i=$((i+1)); done; wait";
+    let done = supervisor.command("sh").args(["-c", burst]).output(&profile).unwrap();
+    if String::from_utf8_lossy(&done.stderr).contains("annot fork") {
+        return eprintln!("not checked: limits of more than 2048 processes (so many cannot be started here)");
+    }
+    assert_eq!(broken(&done.cancelled), Some(Limit::TaskProcesses), "{done:?}");
 }
 
 #[test]

@@ -3,11 +3,16 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use haltline::duration::nearest;
 use haltline::supervisor::Blame;
 
 pub(crate) const HELP: &str = "\
 Runs game macros as real work, lets one after another misbehave, and shows that
 haltline cancels these and only these. Takes under a minute.
+
+Limits are derived from what the machine does at the start. Where other programs
+use so much of it that an act would prove nothing, the act is left out or its end
+not judged, and the verdict says so: not checked, with the reason.
 
 Usage: macro-host [OPTIONS]
 
@@ -17,19 +22,30 @@ Usage: macro-host [OPTIONS]
                      limit, and list the bystanders that this cost
   --incidents FILE   append the incidents to FILE
                      (default target/macro-host/incidents.jsonl)
-  --help             print this
+  --require-all      exit with 4 if an act could not be shown
+  --help, --version
 
 It uses at most one busy thread for each core, and at most 1 GiB of memory and
 a quarter of what is free.
 
-Exit status: 0 if every check at the end holds, 1 if one failed, 2 for a wrong
-argument, 3 if the scene could not be run, 130 after Ctrl-C.
+Exit status:
+  0    every check at the end holds; what could not be shown is named
+  1    a check failed
+  2    a wrong argument
+  3    the scene could not be run or its output not be written
+  4    with --require-all: every check holds, and an act could not be shown
+  130  after Ctrl-C
 ";
+
+pub(crate) const VERSION: &str = concat!("macro-host (haltline) ", env!("CARGO_PKG_VERSION"), "\n");
+
+const NAMES: [&str; 6] = ["seed", "blame", "incidents", "require-all", "help", "version"];
 
 /// What to do.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
     Help,
+    Version,
     Run(Options),
     /// Be a macro that runs as a process.
     Work(WorkOrder),
@@ -43,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) blame: Blame,
     pub(crate) incidents: PathBuf,
+    /// Whether an act that could not be shown makes a difference to the exit status.
+    pub(crate) require_all: bool,
 }
 
 /// What a process is to play: `--work KIND REGISTER AMOUNT`.
@@ -74,6 +92,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request, String> {
         seed: 1,
         blame: Blame::Culprit,
         incidents: PathBuf::from("target/macro-host/incidents.jsonl"),
+        require_all: false,
     };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -81,9 +100,14 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request, String> {
             Some((name, value)) => (name, Some(OsString::from(value))),
             None => (argument.to_str().unwrap_or_default(), None),
         };
+        if let ("--help" | "-h" | "--version" | "-V" | "--require-all", Some(value)) = (name, &inline) {
+            return Err(format!("{name} takes no value, and {value:?} was given"));
+        }
         let value = || inline.or_else(|| rest.next().cloned()).ok_or(format!("{name} needs a value"));
         match name {
             "--help" | "-h" => return Ok(Request::Help),
+            "--version" | "-V" => return Ok(Request::Version),
+            "--require-all" => options.require_all = true,
             "--seed" => {
                 let text = value()?;
                 options.seed = text
@@ -106,10 +130,19 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request, String> {
                 }
                 options.incidents = PathBuf::from(text);
             }
-            _ => return Err(format!("unknown argument {argument:?}")),
+            _ => return Err(unknown(argument)),
         }
     }
     Ok(Request::Run(options))
+}
+
+fn unknown(argument: &OsString) -> String {
+    let text = argument.to_string_lossy();
+    let name = text.split_once('=').map_or(&*text, |(name, _)| name);
+    match nearest(name.trim_start_matches('-'), NAMES) {
+        Some(near) => format!("unknown argument {argument:?}; did you mean \"--{near}\"?"),
+        None => format!("unknown argument {argument:?}"),
+    }
 }
 
 fn work_order(arguments: &[OsString]) -> Result<Request, String> {
@@ -148,7 +181,7 @@ mod tests {
     #[test]
     fn without_arguments_the_culprit_is_blamed_with_seed_one() {
         let o = options(&[]);
-        assert_eq!((o.seed, o.blame), (1, Blame::Culprit));
+        assert_eq!((o.seed, o.blame, o.require_all), (1, Blame::Culprit, false));
         assert!(o.incidents.ends_with("macro-host/incidents.jsonl"));
     }
 
@@ -161,7 +194,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (wrong, named) in [
-            (&["--sed", "3"][..], "--sed"),
+            (&["--sed", "3"][..], "did you mean \"--seed\"?"),
+            (&["--blaem", "any"], "unknown argument \"--blaem\"; did you mean \"--blame\"?"),
+            (&["--blaem=any"], "did you mean \"--blame\"?"),
+            (&["-seed"], "did you mean \"--seed\"?"),
+            (&["blame"], "did you mean \"--blame\"?"),
+            (&["--verbose"], "unknown argument \"--verbose\""),
+            (&["--require-all=yes"], "takes no value, and \"yes\""),
+            (&["--help=me"], "takes no value"),
             (&["extra"], "extra"),
             (&["--seed", "-1"], "-1"),
             (&["--seed"], "needs a value"),
@@ -174,7 +214,15 @@ mod tests {
     }
 
     #[test]
-    fn help_wins() {
+    fn help_and_version_win() {
         assert_eq!(parse_all(&["--seed", "2", "--help"]), Ok(Request::Help));
+        assert_eq!(parse_all(&["--blame", "any", "--version"]), Ok(Request::Version));
+    }
+
+    #[test]
+    fn an_option_without_a_value_takes_none_away() {
+        let o = options(&["--require-all", "--seed", "4"]);
+        assert!(o.require_all && o.seed == 4);
+        assert!(HELP.contains("--require-all"));
     }
 }

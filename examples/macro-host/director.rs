@@ -2,42 +2,62 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use haltline::monitor::{Metric, Monitor};
+use haltline::monitor::Monitor;
 use haltline::supervisor::{Blame, Supervisor, Token};
 
 use crate::arguments::Options;
-use crate::baseline::{self, Limits};
+use crate::baseline::{self, Baseline};
 use crate::cast::{Cast, Member, Role};
+use crate::crowd::{Look, Looks};
+use crate::limits::{Limits, spinning};
+use crate::obstacle::{self, Signals};
 use crate::process_table::{self, RegisterFile};
 use crate::stage::Stage;
-use crate::view::View;
+use crate::verdict::{self, Doubt, Verdict};
+use crate::view::{self, View};
 use crate::world::World;
-use crate::{profile, system, verdict};
+use crate::{profile, system};
 
 /// How often the machine is looked at.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// What the engine waits after a cancellation for a host limit, and a little more.
 const SETTLE: Duration = Duration::from_millis(2300);
 /// An act in which nobody is cancelled ends after this.
-const LONGEST_ACT: Duration = Duration::from_secs(10);
-/// How long the host is given to come back between two acts.
-const LONGEST_CALM: Duration = Duration::from_secs(6);
+const LONGEST_ACT: Duration = Duration::from_secs(6);
+/// Memory is taken slowly.
+const LONGEST_MEMORY_ACT: Duration = Duration::from_secs(14);
+/// What the ladder of a cancellation takes at most, and far more.
+const LONGEST_STOP: Duration = Duration::from_secs(5);
+/// How long the scene waits in all for other programs to leave an act enough of the machine, and for one act.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Ctrl-C, or its like.
+/// Why the scene ended early.
 #[derive(Debug)]
-struct Interrupted;
+enum Ended {
+    /// Ctrl-C, or its like.
+    Interrupted,
+    /// Nobody could read on.
+    Unwritable(String),
+}
 
-impl fmt::Display for Interrupted {
+impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted; every macro was stopped")
+        match self {
+            Ended::Interrupted => f.write_str("interrupted; every macro was stopped"),
+            Ended::Unwritable(e) => {
+                write!(f, "cannot write to standard output: {e}; every macro was stopped")
+            }
+        }
     }
 }
 
-impl Error for Interrupted {}
+impl Error for Ended {}
 
 type Scene<T> = Result<T, Box<dyn Error>>;
 
@@ -45,17 +65,27 @@ type Scene<T> = Result<T, Box<dyn Error>>;
 pub(crate) fn run(options: &Options) -> ExitCode {
     system::watch_interrupts();
     match scene(options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(verdict) => ExitCode::from(status(&verdict, options.require_all)),
         Err(e) => {
-            eprintln!("macro-host: {e}");
-            ExitCode::from(if e.is::<Interrupted>() { 130 } else { 3 })
+            view::complain(&e.to_string());
+            let interrupted = matches!(e.downcast_ref(), Some(Ended::Interrupted));
+            ExitCode::from(if interrupted { 130 } else { 3 })
         }
     }
 }
 
-fn scene(options: &Options) -> Scene<bool> {
+fn status(verdict: &Verdict, require_all: bool) -> u8 {
+    match (verdict.holds(), verdict.is_whole()) {
+        (false, _) => 1,
+        (true, false) if require_all => 4,
+        (true, _) => 0,
+    }
+}
+
+fn scene(options: &Options) -> Scene<Verdict> {
+    let begun = Instant::now();
     let mut view = View::new();
+    prepare(&options.incidents)?;
     let cast = Cast::of_seed(options.seed);
     let threads = std::thread::available_parallelism()?.get() as u64;
     let (all, bad) = (cast.all().count(), cast.misbehaving().count());
@@ -63,26 +93,26 @@ fn scene(options: &Options) -> Scene<bool> {
         "{all} macros, of which {bad} will misbehave (seed {}); a baseline first (longer if the machine is busy):",
         options.seed
     ));
+    is_read(&view)?;
 
     let monitor = Monitor::builder().interval(INTERVAL).start()?;
     let world = World::start(&monitor.signals())?;
-    let base = match baseline::measure(&monitor) {
+    let fits = |base: &Baseline| Limits::of(base, threads).are_all();
+    let base = match baseline::measure(&monitor, fits) {
         Some(base) => base,
-        None if system::is_interrupted() => return Err(Interrupted.into()),
+        None if system::is_interrupted() => return Err(Ended::Interrupted.into()),
         None => return Err("the machine's processor, memory or signals could not be read".into()),
     };
     let limits = Limits::of(&base, threads);
     view.print(limits.table(&base).trim_end());
     view.print(&format!(
-        "  at most {threads} busy threads and {} MiB; a task is blamed from a share of {:.1} %\n",
+        "  at most {} and {} MiB; a task is blamed from a share of {:.1} %\n",
+        spinning(threads),
         limits.hog_bytes >> 20,
         100.0 * limits.min_share,
     ));
 
     let register = RegisterFile::create()?;
-    if let Some(folder) = options.incidents.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
     let supervisor = Supervisor::builder()
         .monitor(monitor)
         .profiles(profile::derive(&cast, &limits, options.blame)?)
@@ -92,9 +122,18 @@ fn scene(options: &Options) -> Scene<bool> {
     let program = std::env::current_exe()?;
     let session = supervisor.session("macro-host");
     let stage = Stage::new(supervisor.clone(), world, limits, program.clone(), register.path().to_owned());
-    let mut play = Play { stage, cast, view, last_host_act: None, crowd: 0.0 };
+    let mut play = Play {
+        stage,
+        cast,
+        view,
+        begun,
+        last_host_act: None,
+        patience: PATIENCE,
+        looks: Looks::default(),
+        doubts: Vec::new(),
+    };
 
-    let acted = play.all_acts().and_then(|()| play.calm());
+    let acted = play.all_acts().and_then(|()| play.settle());
     let survivors = play.stage.survivors();
     let late = if acted.is_ok() { play.stage.end(Duration::from_secs(5)) } else { Vec::new() };
     // Whatever happened: nothing may stay behind.
@@ -112,22 +151,41 @@ fn scene(options: &Options) -> Scene<bool> {
     let pids: Vec<u32> = records.iter().flat_map(|r| r.pids.iter().copied()).collect();
     let inspection = process_table::ask(&program, register.path(), &pids)?;
     let verdict = match options.blame {
-        Blame::Any => verdict::older(&play.cast, &records, &inspection),
-        Blame::Culprit => verdict::strict(&play.cast, &records, &survivors, &inspection, play.crowd),
+        Blame::Any => verdict::older(&play.cast, &records, &inspection, &play.doubts),
+        Blame::Culprit => verdict::strict(&play.cast, &records, &survivors, &inspection, &play.doubts),
     };
     play.view.print(&format!("the verdict, from {} and the process table:", options.incidents.display()));
     play.view.print(verdict.to_string().trim_end());
-    Ok(verdict.holds())
+    is_read(&play.view)?;
+    Ok(verdict)
+}
+
+/// Makes the incident file, so that a wrong name is told before the baseline and not after it.
+fn prepare(incidents: &Path) -> Scene<()> {
+    let folder = incidents.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let opened = folder.and_then(|()| std::fs::OpenOptions::new().create(true).append(true).open(incidents));
+    opened.map(drop).map_err(|e| format!("the incident file {}: {e}", incidents.display()).into())
+}
+
+/// An error if what is printed reaches nobody any more.
+fn is_read(view: &View) -> Scene<()> {
+    match view.error() {
+        Some(e) => Err(Ended::Unwritable(e.to_string()).into()),
+        None => Ok(()),
+    }
 }
 
 struct Play {
     stage: Stage,
     cast: Cast,
     view: View,
+    begun: Instant,
     /// When the last cancellation for a host limit was verified.
     last_host_act: Option<Instant>,
-    /// Percent of the processor that was in use just before the act that spins on every core.
-    crowd: f64,
+    /// How long the scene still waits for a better moment, all acts together.
+    patience: Duration,
+    looks: Looks,
+    doubts: Vec<Doubt>,
 }
 
 impl Play {
@@ -149,12 +207,11 @@ impl Play {
 
     fn act(&mut self, number: usize, member: Member) -> Scene<()> {
         let is_host = member.role.fate().is_some_and(|f| f.rule.is_host());
-        if is_host {
-            self.calm()?;
-        }
-        if member.role == Role::Cpu {
-            let monitor = self.stage.supervisor().monitor();
-            self.crowd = monitor.summary(&Metric::CpuPercent, Duration::from_secs(1)).map_or(0.0, |s| s.mean);
+        if is_host && let Some(why) = self.obstacle(member.role)? {
+            let rule = member.role.fate().map_or("", |f| f.rule.name());
+            self.view.say(&format!("act {number} is left out: cannot show {rule} here: {why}"));
+            self.doubts.push(Doubt { name: member.name, began: false, why });
+            return Ok(());
         }
         if member.role == Role::Overrun {
             // Beside the one that overruns, one with the same profile that finishes in its time.
@@ -171,13 +228,19 @@ impl Play {
             member.role.kind().name(),
             member.role.plot()
         ));
+        let from = self.looks.last();
         let token = self.stage.start(member)?;
-        if !self.wait(LONGEST_ACT, |_| token.outcome().is_some())? {
-            if token.cancel("the act took too long") {
-                self.view.say(&format!("       nobody cancelled {name}; the host ends it"));
-            }
-            self.wait(Duration::from_secs(5), |_| token.outcome().is_some())?;
+        // What others use counts until the macro is cancelled: then it leaves, or is on its way.
+        let longest = if member.role == Role::Memory { LONGEST_MEMORY_ACT } else { LONGEST_ACT };
+        let cancelled = self.wait(longest, |_| token.is_cancelled())?;
+        let crowd = from.and_then(|from| self.looks.since(from));
+        if let Some(why) = crowd.and_then(|c| obstacle::beside(member.role, self.stage.limits(), &c, true)) {
+            self.doubts.push(Doubt { name, began: true, why });
         }
+        if !cancelled && token.cancel("the act took too long") {
+            self.view.say(&format!("       nobody cancelled {name}; the host ends it"));
+        }
+        self.wait(LONGEST_STOP, |_| token.outcome().is_some())?;
         if is_host {
             self.last_host_act = Some(Instant::now());
         }
@@ -201,23 +264,49 @@ impl Play {
         self.view.say(&text);
     }
 
-    /// Waits until the last host act has settled and the host is within its limits again.
-    fn calm(&mut self) -> Scene<()> {
-        let begun = Instant::now();
-        let settled = self.last_host_act.map_or(begun, |at| at + SETTLE);
-        self.wait(LONGEST_CALM, |stage| Instant::now() >= settled && is_calm(stage))?;
+    /// Waits until the last host act has settled.
+    fn settle(&mut self) -> Scene<()> {
+        let settled = self.last_host_act.map(|at| at + SETTLE);
+        let left = settled.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        self.wait(left, |_| false)?;
         Ok(())
     }
 
+    /// Why the act of `role`, about a host limit, cannot be shown, if it cannot: after the last one has settled,
+    /// and after some patience with what other programs do.
+    fn obstacle(&mut self, role: Role) -> Scene<Option<String>> {
+        if let Some(why) = obstacle::missing(role, self.stage.limits()) {
+            return Ok(Some(why.to_owned()));
+        }
+        self.settle()?;
+        let waiting = Instant::now();
+        self.wait(self.patience.min(LONGEST_WAIT), |play| play.hindrance(role).is_none())?;
+        self.patience = self.patience.saturating_sub(waiting.elapsed());
+        Ok(obstacle::late(self.begun.elapsed()).or_else(|| self.hindrance(role)))
+    }
+
+    /// What hinders the act of `role` now.
+    fn hindrance(&self, role: Role) -> Option<String> {
+        let limits = self.stage.limits();
+        let samples = self.stage.supervisor().monitor().recent(3);
+        let by_signal = samples.iter().find_map(|s| {
+            let (fps, latency, response) = (s.signals.fps, s.signals.latency_ms, s.signals.response_ms);
+            obstacle::signal(limits, &Signals { fps, latency, response })
+        });
+        by_signal.or_else(|| obstacle::beside(role, limits, &self.looks.now()?, false))
+    }
+
     /// Goes on with the view until `done`; returns false if that was not within `limit`.
-    fn wait(&mut self, limit: Duration, done: impl Fn(&Stage) -> bool) -> Scene<bool> {
+    fn wait(&mut self, limit: Duration, done: impl Fn(&Play) -> bool) -> Scene<bool> {
         let until = Instant::now() + limit;
         loop {
+            self.look();
             self.view.tick(&self.stage, &self.cast);
+            is_read(&self.view)?;
             if system::is_interrupted() {
-                return Err(Interrupted.into());
+                return Err(Ended::Interrupted.into());
             }
-            if done(&self.stage) {
+            if done(self) {
                 return Ok(true);
             }
             if Instant::now() >= until {
@@ -226,16 +315,37 @@ impl Play {
             std::thread::sleep(LOOK);
         }
     }
+
+    /// Takes down what the newest sample says, beside what the macros use at that moment.
+    fn look(&mut self) {
+        let Some(sample) = self.stage.supervisor().monitor().latest() else { return };
+        if self.looks.last().is_some_and(|last| sample.at <= last) {
+            return;
+        }
+        let (Some(cpu), Some(memory)) = (&sample.cpu, sample.memory) else { return };
+        // Without it nothing is known of others, and nothing is excused.
+        let Ok(own) = process_table::own(self.stage.register()) else { return };
+        self.looks.add(Look {
+            at: sample.at,
+            busy: cpu.busy,
+            own_cpu: own.cpu,
+            cores: cpu.capacity,
+            used_bytes: memory.used_bytes,
+            own_bytes: own.memory_bytes,
+            limit_bytes: memory.limit_bytes,
+        });
+    }
 }
 
-/// Whether the last samples of what the host does are within the limits. The machine's processor and memory are
-/// left out: a load from outside may keep them in use for as long as it likes, and is nobody's fault here.
-fn is_calm(stage: &Stage) -> bool {
-    let limits = stage.limits();
-    let samples = stage.supervisor().monitor().recent(3);
-    samples.iter().all(|s| {
-        s.signals.fps.is_none_or(|v| v > limits.fps)
-            && s.signals.latency_ms.is_none_or(|v| v < limits.latency)
-            && s.signals.response_ms.is_none_or(|v| v < limits.response)
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_requires_all_acts_is_told_by_the_status_that_one_was_not_shown() {
+        let of = |checks: &[bool], unchecked: usize, all| status(&Verdict::made_of(checks, unchecked), all);
+        assert_eq!([of(&[true], 0, false), of(&[true], 0, true)], [0, 0]);
+        assert_eq!([of(&[true], 1, false), of(&[true], 1, true)], [0, 4]);
+        assert_eq!([of(&[true, false], 1, false), of(&[true, false], 1, true)], [1, 1]);
+    }
 }

@@ -3,12 +3,13 @@
 //!
 //! `cargo run --release --bin macro-host`; `--help` lists the options.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
-
 mod arguments;
 mod baseline;
 mod cast;
+mod crowd;
 mod director;
+mod limits;
+mod obstacle;
 mod process_table;
 mod profile;
 mod stage;
@@ -26,16 +27,24 @@ use arguments::Request;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match arguments::parse(&arguments) {
-        Ok(Request::Help) => {
-            print!("{}", arguments::HELP);
-            ExitCode::SUCCESS
-        }
+        Ok(Request::Help) => print(arguments::HELP),
+        Ok(Request::Version) => print(arguments::VERSION),
         Ok(Request::Run(options)) => director::run(&options),
         Ok(Request::Work(order)) => work::run(&order),
         Ok(Request::Inspect(order)) => process_table::inspect(&order),
         Err(refusal) => {
-            eprintln!("macro-host: {refusal}\nTry `macro-host --help`.");
+            view::complain(&format!("{refusal}\nTry `macro-host --help`."));
             ExitCode::from(2)
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match view::print_once(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            view::complain(&format!("cannot write to standard output: {e}"));
+            ExitCode::from(3)
         }
     }
 }

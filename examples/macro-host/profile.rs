@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use haltline::Result;
-use haltline::supervisor::{Blame, Profile, Profiles};
+use haltline::supervisor::{Blame, Limit, Profile, Profiles};
 
-use crate::baseline::Limits;
 use crate::cast::{Cast, Kind};
+use crate::limits::Limits;
 
 /// How long a host limit must be broken.
 pub(crate) const SUSTAIN: Duration = Duration::from_secs(1);
@@ -18,16 +18,24 @@ pub(crate) fn derive(cast: &Cast, limits: &Limits, blame: Blame) -> Result<Profi
     let built_in = Profiles::new();
     let derived = Profiles::new();
     for member in cast.all() {
-        let profile = Profile::builder(member.name)
+        let mut profile = Profile::builder(member.name)
             .extends(&built_in.get(member.base)?)
             .sustain(SUSTAIN)
             .grace(GRACE)
-            .blame(blame)
-            .host_max_cpu_percent(limits.cpu)
-            .host_max_memory_percent(limits.memory)
-            .host_min_fps(limits.fps)
-            .host_max_latency_ms(limits.latency)
-            .host_max_response_ms(limits.response);
+            .blame(blame);
+        for (limit, bound) in [
+            (Limit::HostCpuPercent, &limits.cpu),
+            (Limit::HostMemoryPercent, &limits.memory),
+            (Limit::HostFps, &limits.fps),
+            (Limit::HostLatencyMs, &limits.latency),
+            (Limit::HostResponseMs, &limits.response),
+        ] {
+            profile = match bound {
+                Ok(bound) => profile.limit(limit, *bound),
+                // That of the built-in profile knows nothing of this machine.
+                Err(_) => profile.without(limit),
+            };
+        }
         let profile = match member.role.kind() {
             Kind::Thread | Kind::Future => profile.task_max_idle(Duration::from_millis(1500)),
             Kind::Errand => profile.max_duration(Duration::from_millis(1500)),

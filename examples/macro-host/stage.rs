@@ -1,6 +1,6 @@
 //! Where the macros run: starts each as the task that its role asks for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use haltline::supervisor::{Input, Output, ProcessTask, Supervisor, Token};
 use haltline::{Error, ErrorKind, Result};
 
-use crate::baseline::Limits;
 use crate::cast::{Member, Role};
+use crate::limits::Limits;
 use crate::work;
 use crate::world;
 
@@ -60,6 +60,11 @@ impl Stage {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Where every process of a macro enters itself.
+    pub(crate) fn register(&self) -> &Path {
+        &self.register
     }
 
     pub(crate) fn playing(&self) -> &[Playing] {

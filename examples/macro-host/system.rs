@@ -10,7 +10,9 @@ pub(crate) fn is_interrupted() -> bool {
 }
 
 #[cfg(unix)]
-pub(crate) use unix::{detach, ignore_term, parent, terminal_size, thread_time, watch_interrupts};
+pub(crate) use unix::{
+    detach, ignore_term, page_bytes, parent, terminal_size, thread_time, ticks_per_second, watch_interrupts,
+};
 
 #[cfg(unix)]
 mod unix {
@@ -60,6 +62,22 @@ mod unix {
         Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
     }
 
+    /// The unit in which the process table counts processor time.
+    pub(crate) fn ticks_per_second() -> u64 {
+        configured(libc::_SC_CLK_TCK)
+    }
+
+    /// The unit in which the process table counts memory.
+    pub(crate) fn page_bytes() -> u64 {
+        configured(libc::_SC_PAGESIZE)
+    }
+
+    fn configured(name: libc::c_int) -> u64 {
+        // SAFETY: takes no pointers.
+        let value = unsafe { libc::sysconf(name) };
+        u64::try_from(value).unwrap_or(0).max(1)
+    }
+
     /// Columns and rows of the terminal on standard output, if it is one.
     pub(crate) fn terminal_size() -> Option<(usize, usize)> {
         let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
@@ -81,6 +99,12 @@ mod other {
     pub(crate) fn detach() {}
     pub(crate) fn parent() -> u32 {
         0
+    }
+    pub(crate) fn ticks_per_second() -> u64 {
+        1
+    }
+    pub(crate) fn page_bytes() -> u64 {
+        1
     }
     pub(crate) fn terminal_size() -> Option<(usize, usize)> {
         None

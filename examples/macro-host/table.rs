@@ -20,13 +20,14 @@ pub(crate) struct Gauge {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) value: Option<f64>,
-    pub(crate) bound: f64,
+    /// None if there is no limit on it.
+    pub(crate) bound: Option<f64>,
 }
 
 /// Lines that are each at most `columns` wide.
 pub(crate) fn render(columns: usize, gauges: &[Gauge], rows: &[Row]) -> Vec<String> {
     let mut lines = vec![String::new()];
-    let gauge = |g: &Gauge| format!("{} {}/{:.0}{}", g.name, number(g.value, 0), g.bound, g.unit);
+    let gauge = |g: &Gauge| format!("{} {}/{}{}", g.name, number(g.value, 0), number(g.bound, 0), g.unit);
     lines.push(gauges.iter().map(gauge).collect::<Vec<_>>().join("   "));
     lines.push(format!(
         "{:<8}{:<8}{:<9}{:<14}{:>6}{:>9}{:>7}  {}",
@@ -68,8 +69,8 @@ mod tests {
     use super::*;
 
     fn lines(columns: usize) -> Vec<String> {
-        let gauge = Gauge { name: "CPU", unit: "%", value: Some(12.34), bound: 61.2 };
-        let unknown = Gauge { name: "latency", unit: "ms", value: None, bound: 40.0 };
+        let gauge = Gauge { name: "CPU", unit: "%", value: Some(12.34), bound: Some(61.2) };
+        let unknown = Gauge { name: "latency", unit: "ms", value: None, bound: None };
         let row = Row {
             name: "farm",
             base: "craft",
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn values_stand_in_their_columns() {
         let lines = lines(200);
-        assert_eq!(lines[1], "CPU 12/61%   latency -/40ms");
+        assert_eq!(lines[1], "CPU 12/61%   latency -/-ms");
         assert_eq!(
             lines[3],
             "farm    craft   process  STILL RUNNING    200     1024   12.3  spins on every core"

@@ -1,6 +1,6 @@
 //! What the user sees: a table redrawn in place in a terminal, plain lines elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use haltline::supervisor::{Outcome, Token};
@@ -18,6 +18,23 @@ pub(crate) struct View {
     /// Lines of the table that stand on the screen.
     drawn: usize,
     redraw: Instant,
+    /// Why nothing more can be shown.
+    broken: Option<io::Error>,
+}
+
+/// Says what went wrong. Where standard error is closed or full there is nowhere else to say it.
+pub(crate) fn complain(text: &str) {
+    let _ = io::stderr().write_all(format!("macro-host: {text}\n").as_bytes());
+}
+
+/// Prints a text that is all there is to print.
+pub(crate) fn print_once(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 impl View {
@@ -25,7 +42,7 @@ impl View {
         let now = Instant::now();
         let is_dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
         let live = std::io::stdout().is_terminal() && !is_dumb;
-        View { live, begun: now, drawn: 0, redraw: now }
+        View { live, begun: now, drawn: 0, redraw: now, broken: None }
     }
 
     /// Prints a line that stays, without a time.
@@ -66,10 +83,18 @@ impl View {
         if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\x1b[J", self.drawn) }
     }
 
-    /// A closed pipe must not end the scene before its processes are stopped.
-    fn write(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    /// A closed pipe or a full disk must not end the scene before its processes are stopped.
+    fn write(&mut self, text: &str) {
+        if self.broken.is_some() {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        self.broken = out.write_all(text.as_bytes()).and_then(|()| out.flush()).err();
+    }
+
+    /// The first error of writing.
+    pub(crate) fn error(&self) -> Option<&io::Error> {
+        self.broken.as_ref()
     }
 }
 
@@ -83,26 +108,31 @@ fn gauges(stage: &Stage) -> Vec<Gauge> {
             name: "CPU",
             unit: "%",
             value: sample.and_then(|s| Some(s.cpu.as_ref()?.percent)),
-            bound: limits.cpu,
+            bound: limits.cpu.as_ref().ok().copied(),
         },
         Gauge {
             name: "memory",
             unit: "%",
             value: sample.and_then(|s| Some(s.memory?.percent)),
-            bound: limits.memory,
+            bound: limits.memory.as_ref().ok().copied(),
         },
-        Gauge { name: "frames", unit: "fps", value: signals.and_then(|s| s.fps), bound: limits.fps },
+        Gauge {
+            name: "frames",
+            unit: "fps",
+            value: signals.and_then(|s| s.fps),
+            bound: limits.fps.as_ref().ok().copied(),
+        },
         Gauge {
             name: "latency",
             unit: "ms",
             value: signals.and_then(|s| s.latency_ms),
-            bound: limits.latency,
+            bound: limits.latency.as_ref().ok().copied(),
         },
         Gauge {
             name: "response",
             unit: "ms",
             value: signals.and_then(|s| s.response_ms),
-            bound: limits.response,
+            bound: limits.response.as_ref().ok().copied(),
         },
     ]
 }

@@ -29,11 +29,12 @@ Options end at the first word that is not one.
 Exit status: that of COMMAND, or 128+N if signal N ended it;
   124  cancelled, and left in its grace
   137  cancelled and killed
-  125  supervise itself failed, or the tree was not seen to stop
+  125  supervise itself failed, the tree was not seen to stop, or its guardian was killed
   126  COMMAND cannot be executed
   127  COMMAND was not found
 SIGINT, SIGTERM and SIGHUP stop the tree, and the status is 128+N. A second SIGINT kills at once.
-Processes that outlive COMMAND are stopped and named; the status stays that of COMMAND.
+Processes that outlive COMMAND are stopped and named; the status stays that of COMMAND,
+unless they do not leave.
 ";
 
 /// Returns the exit status.

@@ -22,6 +22,10 @@ pub(crate) fn incident(incident: &Incident, pid: u32) -> String {
         (ActionTaken::Cancel, Some(outcome)) => {
             let after = incident.verified_after_ms.unwrap_or_default();
             let came = match outcome {
+                Outcome::StillRunning if incident.unproved => format!(
+                    "still running after {after:.0} ms, for all that can be told: \
+                     every known process is gone, one that it hid may run on"
+                ),
                 Outcome::StillRunning => {
                     format!("still running after {after:.0} ms: {}", ids(&incident.alive))
                 }
@@ -34,15 +38,16 @@ pub(crate) fn incident(incident: &Incident, pid: u32) -> String {
     }
 }
 
-/// The processes that outlived the command and were stopped.
-pub(crate) fn leftovers(name: &str, left: &[(u32, String)]) -> String {
+/// The processes that outlived the command, and whether all of them were seen to stop.
+pub(crate) fn leftovers(name: &str, left: &[(u32, String)], stopped: bool) -> String {
     let mut named: Vec<String> =
         left.iter().take(MOST_NAMED).map(|(pid, name)| format!("{pid} ({name})")).collect();
     if left.len() > MOST_NAMED {
         named.push(format!("and {} more", left.len() - MOST_NAMED));
     }
     let what = if left.len() == 1 { "a process" } else { "processes" };
-    format!("{name:?} ended and left {what} behind, now stopped: {}", named.join(", "))
+    let now = if stopped { ", now stopped" } else { "" };
+    format!("{name:?} ended and left {what} behind{now}: {}", named.join(", "))
 }
 
 /// The error's sentence, and what the system said if the sentence leaves that out.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use haltline::supervisor::{Finished, Outcome, ProcessTask, Profiles, Supervisor};
+use haltline::supervisor::{Cause, Finished, Outcome, ProcessTask, Profiles, Supervisor};
 use haltline::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -45,7 +45,8 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     }
     let end = tell(options, &supervisor, &task, finished, plan.signal);
     keep(options, &supervisor);
-    if end.outcome != Some(Outcome::StillRunning) {
+    // Also where it is not proved that nothing is left: then what is known has gone.
+    if task.is_finished() {
         task.wait_cleared(PATIENCE);
     }
     Ok(status::of(&end))
@@ -139,25 +140,30 @@ fn tell(
     let outcome = task.outcome();
     let name = task.name();
     // An order to stop comes before any leftover is named, so these were left before it.
-    let end = End { exit, outcome, ended_before: !left.is_empty(), signal };
+    let cause = task.cause();
+    let end = End {
+        exit,
+        outcome,
+        ended_before: !left.is_empty() || cause == Some(Cause::Leftovers),
+        guardian_killed: cause == Some(Cause::GuardianKilled),
+        signal,
+    };
 
     let mut errors = Vec::new();
     let mut lines = Vec::new();
     if !left.is_empty() {
-        lines.push(report::leftovers(name, left));
+        lines.push(report::leftovers(name, left, outcome != Some(Outcome::StillRunning)));
     }
     for incident in supervisor.incidents(usize::MAX).iter().rev() {
         let line = report::incident(incident, task.pid());
-        if incident.outcome == Some(Outcome::StillRunning) { &mut errors } else { &mut lines }.push(line);
+        let fails = incident.outcome == Some(Outcome::StillRunning) || end.guardian_killed;
+        if fails { &mut errors } else { &mut lines }.push(line);
     }
     if let (Some(signal), None) = (signal, outcome) {
         lines.push(format!("{name:?} left by itself on {}", signal::name(signal)));
     }
     if finished.is_none() {
         errors.push(format!("the last output of {name:?} was not read within {PATIENCE:?} and is lost"));
-    }
-    if exit.code.is_none() && exit.signal.is_none() && outcome != Some(Outcome::StillRunning) {
-        errors.push(format!("the guardian of {name:?} was killed, so every known process of it was stopped"));
     }
     let spoken = if options.quiet { errors } else { lines.into_iter().chain(errors).collect() };
     spoken.iter().for_each(|line| report::say(line));

@@ -22,6 +22,8 @@ pub(crate) struct End {
     pub(crate) outcome: Option<Outcome>,
     /// Whether the command had ended before that cancellation, which then met only what it left behind.
     pub(crate) ended_before: bool,
+    /// Whether the cancellation came of the guardian's end: then nobody saw how the command ended.
+    pub(crate) guardian_killed: bool,
     /// The signal that supervise was stopped with.
     pub(crate) signal: Option<i32>,
 }
@@ -31,6 +33,7 @@ pub(crate) fn of(end: &End) -> u8 {
     match (end.outcome, end.signal) {
         (Some(Outcome::StillRunning | Outcome::Unenforceable), _) => OWN_ERROR,
         (_, Some(signal)) => by_signal(signal),
+        (Some(_), None) if end.guardian_killed && !end.ended_before => OWN_ERROR,
         (Some(Outcome::Stopped), None) if !end.ended_before => LEFT_IN_GRACE,
         (Some(Outcome::Killed), None) if !end.ended_before => KILLED,
         _ => match (end.exit.code, end.exit.signal) {
@@ -71,7 +74,7 @@ mod tests {
     #[test]
     fn the_status_is_the_commands_own_unless_it_was_stopped() {
         let end = |outcome, ended_before, signal| {
-            of(&End { exit: exit(Some(7), None), outcome, ended_before, signal })
+            of(&End { exit: exit(Some(7), None), outcome, ended_before, signal, ..End::default() })
         };
         assert_eq!(end(None, false, None), 7);
         assert_eq!(end(Some(Outcome::Stopped), false, None), 124);
@@ -82,5 +85,10 @@ mod tests {
         assert_eq!(end(None, false, Some(15)), 143);
         assert_eq!(of(&End { exit: exit(None, Some(13)), ..End::default() }), 141);
         assert_eq!(of(&End::default()), 125, "nobody saw how it ended");
+        let lost = |ended_before| {
+            let (exit, outcome) = (exit(Some(7), None), Some(Outcome::Killed));
+            of(&End { exit, outcome, ended_before, guardian_killed: true, signal: None })
+        };
+        assert_eq!((lost(false), lost(true)), (125, 7));
     }
 }

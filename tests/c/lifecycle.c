@@ -77,6 +77,25 @@ static void max_duration_cancels_a_task_that_sleeps(hl_supervisor *supervisor) {
     hl_task_free(task);
 }
 
+static void a_running_task_takes_another_profile(hl_supervisor *supervisor) {
+    profile(supervisor, "soon", "{\"extends\": \"heal\", \"max_duration\": 0.01, \"grace\": 5}");
+    profile(supervisor, "large", "{\"task\": {\"max_memory_mib\": 64}}");
+    hl_task *task = NULL;
+    OK(hl_task_start(supervisor, HL_TEXT("changing"), HL_TEXT("dance"), &task));
+    const hl_token *token = NULL;
+    OK(hl_task_token(task, &token));
+    OK(hl_token_replace_profile(token, HL_TEXT("travel")));
+    REFUSED(hl_token_replace_profile(token, HL_TEXT("trafel")), HL_UNKNOWN_PROFILE, "travel");
+    REFUSED(hl_token_replace_profile(token, HL_TEXT("large")), HL_LIMIT_REFUSED, "task.max_memory_mib");
+    REFUSED(hl_token_replace_profile(NULL, HL_TEXT("heal")), HL_INVALID_ARGUMENT, "token is NULL");
+    OK(hl_task_check(task));
+    OK(hl_token_replace_profile(token, HL_TEXT("soon")));
+    REFUSED(hl_task_sleep_ms(task, 20000), HL_CANCELLED, "max_duration");
+    REFUSED(hl_token_replace_profile(token, HL_TEXT("heal")), HL_UNKNOWN_TASK, "was cancelled");
+    hl_token_free(token);
+    hl_task_free(task);
+}
+
 static void all_tasks_are_stopped_at_once(hl_supervisor *supervisor) {
     hl_task *tasks[3];
     for (int i = 0; i < 3; i++) {
@@ -144,6 +163,7 @@ int main(void) {
     a_task_that_is_left_alone_ends_by_itself(supervisor);
     a_cancelled_task_is_told_why_and_seen_to_stop(supervisor);
     max_duration_cancels_a_task_that_sleeps(supervisor);
+    a_running_task_takes_another_profile(supervisor);
     all_tasks_are_stopped_at_once(supervisor);
     ended(supervisor);
     a_token_outlives_its_task_and_its_supervisor();

@@ -77,7 +77,7 @@ class _Settings(TypedDict, total=False):
     advisory: Sequence[str]
 
 class _Cause(TypedDict, total=False):
-    kind: Literal["breach", "asked", "shutdown", "other"]
+    kind: Literal["breach", "asked", "shutdown", "guardian_killed", "leftovers", "other"]
     message: str
     reason: str
     limit: str
@@ -275,6 +275,7 @@ class Token:
     def name(self) -> str: ...
     @property
     def profile(self) -> Profile: ...
+    def replace_profile(self, profile: str | Profile) -> None: ...
     @property
     def is_cancelled(self) -> bool: ...
     @property

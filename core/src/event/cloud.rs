@@ -140,7 +140,7 @@ impl fmt::Debug for Event {
 
 /// RFC 3339 in UTC with microseconds. Times that it cannot spell become the nearest that it can.
 fn spelt(time: SystemTime) -> String {
-    let latest = Duration::from_secs(253_402_300_799);
+    let latest = Duration::new(253_402_300_799, 999_999_999);
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(latest);
     humantime::format_rfc3339_micros(UNIX_EPOCH + since).to_string()
 }
@@ -244,6 +244,10 @@ mod tests {
             let event = Event::new("s", "t", Value::Null).unwrap().at(time);
             assert!(serde_json::to_string(&event).is_ok());
         }
+        let last = UNIX_EPOCH + Duration::from_micros(253_402_300_799_999_999);
+        let event = Event::new("s", "t", Value::Null).unwrap().at(last);
+        let back: Event = serde_json::from_value(serde_json::to_value(&event).unwrap()).unwrap();
+        assert_eq!(back.time(), last);
     }
 
     #[test]

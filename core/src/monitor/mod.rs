@@ -9,6 +9,9 @@
 
 mod builder;
 mod degraded;
+#[cfg(all(fuzzing, target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod history;
 mod metric;
@@ -28,6 +31,8 @@ pub use history::{History, Summary};
 pub use metric::Metric;
 pub use sample::{Cpu, Memory, Pressure, ProcessUse, Rates, Sample, SignalValues, TopProcess};
 pub use signal::{FrameMeter, FrameTimes, Signals};
+#[cfg(target_os = "linux")]
+pub(crate) use source::linux::{Hierarchies, system};
 pub use source::{Source, Sources};
 pub use top::ProcessTable;
 

@@ -69,6 +69,14 @@ fn secrets_inside_a_text_are_hidden() {
 }
 
 #[test]
+fn what_is_masked_stays_as_it_is() {
+    // Hidden parts that overlap: once they are gone, more belongs to the value.
+    let odd = "/usr/bin/m_KEY=L=mysql://u:p@h;d(PW@h://u/@h;d(PWD=/srv";
+    assert_eq!(mask_text(odd), "/usr/bin/m_KEY=***;d(PWD=***");
+    assert_eq!(mask_text(&mask_text(odd)), mask_text(odd));
+}
+
+#[test]
 fn an_environment_is_hidden_by_name_and_by_content() {
     let env = [
         ("AWS_SECRET_ACCESS_KEY", "abc"),

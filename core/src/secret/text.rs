@@ -7,13 +7,32 @@ use super::name::{is_name_char, is_secret_name};
 /// What stands in place of a secret.
 pub(crate) const MASK: &str = "***";
 
-/// Hides secrets inside a text of any kind.
+/// Masking a masked text may find more, because what is left stands beside other things than before. Text that
+/// people write settles at once.
+const MOST_ROUNDS: usize = 8;
+
+/// Hides secrets inside a text of any kind. Masking the result again changes nothing.
 pub(crate) fn mask_text(text: &str) -> String {
+    let Some(mut shown) = masked_once(text) else { return text.to_owned() };
+    for _ in 0..MOST_ROUNDS {
+        match masked_once(&shown) {
+            Some(again) if again != shown => shown = again,
+            _ => return shown,
+        }
+    }
+    MASK.to_owned()
+}
+
+/// `None` if nothing is hidden.
+fn masked_once(text: &str) -> Option<String> {
     let mut hidden: Vec<Range<usize>> = Vec::new();
     assignments(text, &mut hidden);
     addresses(text, &mut hidden);
     words(text, &mut hidden);
     hidden.retain(|r| !r.is_empty());
+    if hidden.is_empty() {
+        return None;
+    }
     hidden.sort_by_key(|r| r.start);
     let mut shown = String::with_capacity(text.len());
     let mut at = 0;
@@ -25,7 +44,7 @@ pub(crate) fn mask_text(text: &str) -> String {
         at = at.max(range.end);
     }
     shown.push_str(&text[at..]);
-    shown
+    Some(shown)
 }
 
 /// `name=value`, `name: value`, `"name": "value"`.

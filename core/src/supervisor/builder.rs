@@ -104,13 +104,15 @@ impl SupervisorBuilder {
         self
     }
 
-    /// The most cancellations per minute for host limits. Default 10. Task limits are not capped.
+    /// The most cancellations per minute for host limits, at least 1. Default 10. Task limits are not capped. Whoever
+    /// wants nothing cancelled [only observes](SupervisorBuilder::observe_only).
     pub fn max_cancellations_per_minute(mut self, most: u32) -> Self {
         self.engine.max_cancellations_per_minute = most;
         self
     }
 
-    /// How long a task that was ended by force is looked for before it counts as still running. Default 5 s.
+    /// How long a task that was ended by force is looked for before it counts as still running. Default 5 s; up to
+    /// four times that for a process tree that has become smaller each time.
     pub fn verify(mut self, time: Duration) -> Self {
         self.verify = time;
         self
@@ -119,7 +121,8 @@ impl SupervisorBuilder {
     /// Starts it, with its watch thread.
     ///
     /// # Errors
-    /// An unreadable or invalid profile ([`InvalidProfile`](crate::ErrorKind::InvalidProfile)), an incident
+    /// A setting out of its range ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)), an unreadable or
+    /// invalid profile ([`InvalidProfile`](crate::ErrorKind::InvalidProfile)), an incident
     /// file that cannot be opened ([`Io`](crate::ErrorKind::Io)), or no thread
     /// ([`SpawnFailed`](crate::ErrorKind::SpawnFailed)).
     pub fn start(self) -> Result<Supervisor> {

@@ -19,6 +19,10 @@ pub enum Cause {
     Asked(String),
     /// The supervisor was shut down or dropped while the task ran.
     Shutdown,
+    /// The guardian of its process tree was killed, so the tree could be watched and asked no more.
+    GuardianKilled,
+    /// The command ended, and what it left behind did not leave, though it was asked and forced.
+    Leftovers,
 }
 
 impl fmt::Display for Cause {
@@ -27,6 +31,8 @@ impl fmt::Display for Cause {
             Cause::Breach(b) => write!(f, "{b}"),
             Cause::Asked(reason) => write!(f, "stop requested: {reason}"),
             Cause::Shutdown => f.write_str("the supervisor was shut down"),
+            Cause::GuardianKilled => f.write_str("its guardian was killed"),
+            Cause::Leftovers => f.write_str("what it left behind did not leave"),
         }
     }
 }

@@ -3,17 +3,16 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cause::Cause;
-use super::executor::process::{self, Exit, Input, Output, Tree, TreeReport, TreeUse, TreeWatcher};
+use super::executor::process::{self, Exit, Input, Output, Tree, TreeWatcher};
 use super::executor::{Executor, ProcessWork};
 use super::limit::ExecutorKind;
+use super::link::Link;
 use super::outcome::Outcome;
 use super::profile::Profile;
-use super::record::Record;
 use super::supervisor::{IntoProfile, Supervisor};
 use super::task::Token;
 use crate::error::{Error, ErrorKind, Result};
@@ -119,7 +118,8 @@ impl Command {
         self
     }
 
-    /// Lets processes that outlive the command run on, supervised. Otherwise they are stopped and named.
+    /// Lets processes that outlive the command run on, supervised. Otherwise they are stopped and named; if they have
+    /// not left a second after the profile's grace, the task is cancelled with [`Cause::Leftovers`].
     pub fn keep_leftovers(mut self) -> Self {
         self.spec.keep_leftovers = true;
         self
@@ -156,16 +156,17 @@ impl Command {
         let inner = self.supervisor.inner();
         inner.open()?;
         self.spec.grace = profile.grace();
-        self.spec.memory_limit = profile.task().max_memory_mib.map(|mib| (mib * 1024.0 * 1024.0) as u64);
-        self.spec.output_limit = profile.task().max_output_mib.map(|mib| (mib * 1024.0 * 1024.0) as u64);
-        self.spec.process_limit = profile.task().max_processes;
+        let bounds = process::Bounds::of(profile.task());
+        self.spec.memory_limit = bounds.memory;
+        self.spec.output_limit = bounds.output;
+        self.spec.process_limit = bounds.processes;
         self.spec.count_output = self.spec.output_limit.is_some();
         let name = self.name.take().unwrap_or_else(|| {
             let program = PathBuf::from(&self.spec.program);
             let stem = program.file_name().map(|n| n.to_string_lossy().into_owned());
             Cow::Owned(stem.unwrap_or_else(|| self.spec.program.to_string_lossy().into_owned()))
         });
-        let link = Arc::new(Link::default());
+        let link = Arc::new(Link::new());
         let words = std::iter::once(&self.spec.program).chain(&self.spec.args);
         let command = secret::mask_args(&words.collect::<Vec<_>>());
         let env = secret::mask_env(self.spec.env.iter().filter_map(|(k, v)| Some((k, v.as_ref()?))));
@@ -197,44 +198,6 @@ impl Command {
     }
 }
 
-/// Ties what a tree reports to the task it belongs to, which exists only after the tree does.
-#[derive(Default)]
-struct Link {
-    record: OnceLock<Weak<Record>>,
-    gone: AtomicBool,
-}
-
-impl Link {
-    fn attach(&self, record: &Arc<Record>) {
-        let _ = self.record.set(Arc::downgrade(record));
-        if self.gone.load(Ordering::SeqCst) {
-            record.finish();
-        }
-    }
-
-    fn record(&self) -> Option<Arc<Record>> {
-        self.record.get()?.upgrade()
-    }
-}
-
-impl TreeWatcher for Link {
-    fn looked(&self, _: &TreeUse) {
-        if let Some(record) = self.record() {
-            let inner = &record.home.inner;
-            inner.check_between(&record);
-        }
-    }
-
-    fn exited(&self, _: &Exit) {}
-
-    fn gone(&self, _: &TreeReport) {
-        self.gone.store(true, Ordering::SeqCst);
-        if let Some(record) = self.record() {
-            record.finish();
-        }
-    }
-}
-
 /// A command that runs as a task. Dropping the handle leaves it running, supervised.
 pub struct ProcessTask {
     tree: Arc<Tree>,
@@ -253,7 +216,7 @@ pub struct Finished {
     pub stderr: Vec<u8>,
     /// Bytes of both that came after as much as was to be kept, and are lost.
     pub dropped: u64,
-    /// Processes that it had left behind: id and name.
+    /// Processes that it had left behind, id and name, whether they are gone by now or not: see `outcome`.
     pub leftovers: Vec<(u32, String)>,
     /// Why it was cancelled, if it was.
     pub cancelled: Option<Cause>,
@@ -333,10 +296,12 @@ impl ProcessTask {
         } else {
             None
         };
-        if outcome != Some(Outcome::StillRunning) && !self.tree.wait_output(left()) {
+        // What runs on may hold its output open for ever.
+        let runs_on = outcome == Some(Outcome::StillRunning) && self.tree.report().is_none();
+        if !runs_on && !self.tree.wait_output(left()) {
             return Err(self.late(limit));
         }
-        let leftovers = self.tree.report().map(|r| r.leftovers).unwrap_or_default();
+        let leftovers = self.tree.leftovers();
         let (stdout, stderr) = (self.tree.captured_stdout(), self.tree.captured_stderr());
         Ok(Finished {
             exit: self.tree.exit().unwrap_or_default(),

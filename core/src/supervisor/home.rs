@@ -57,3 +57,39 @@ impl Homes {
         Ok(Token::new(record))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use crate::supervisor::Supervisor;
+    use crate::supervisor::executor::thread_clock::READS;
+
+    /// What makes a task cost next to nothing while all is well. Every lock that the supervisor's tasks share is held
+    /// here by somebody else, for good.
+    #[test]
+    fn start_check_and_finish_wait_for_no_shared_lock_and_read_no_processor_clock() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let inner = supervisor.inner().clone();
+        let _held = (
+            inner.engine.lock(),
+            inner.inbox.lock(),
+            inner.active.lock(),
+            inner.passing.lock(),
+            inner.spike.lock(),
+        );
+        let (done, seen) = mpsc::channel();
+        let own = supervisor.clone();
+        std::thread::spawn(move || {
+            for _ in 0..100 {
+                let task = own.start("section", "heal").unwrap();
+                task.check().unwrap();
+                task.progress().unwrap();
+                assert!(task.finish());
+            }
+            done.send(READS.get()).unwrap();
+        });
+        assert_eq!(seen.recv_timeout(Duration::from_secs(20)), Ok(0));
+    }
+}

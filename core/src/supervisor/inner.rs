@@ -83,9 +83,10 @@ impl Inner {
 
     #[cold]
     pub(crate) fn publish_start(&self, record: &Record) {
+        let profile = record.profile();
         let data = serde_json::json!({
-            "id": record.id, "name": record.name, "profile": record.profile.name(),
-            "level": record.profile.level(), "executor": record.executor.kind(),
+            "id": record.id, "name": record.name, "profile": profile.name(),
+            "level": profile.level(), "executor": record.executor.kind(),
         });
         self.bus.publish("task.started", Some(record.id.to_string()), data);
     }
@@ -94,6 +95,10 @@ impl Inner {
     pub(crate) fn finished(&self, record: &Record) {
         self.table.remove(record);
         record.notify_waiting();
+        if self.closing.load(Ordering::SeqCst) {
+            // The watch thread leaves after the last task.
+            self.alarm.ring();
+        }
         if self.bus.wants("task.finished") {
             self.publish_finish(record);
         }
@@ -102,7 +107,7 @@ impl Inner {
     #[cold]
     fn publish_finish(&self, record: &Record) {
         let data = serde_json::json!({
-            "id": record.id, "name": record.name, "profile": record.profile.name(),
+            "id": record.id, "name": record.name, "profile": record.profile().name(),
             "seconds": self.now().since(record.started).as_secs_f64(),
         });
         self.bus.publish("task.finished", Some(record.id.to_string()), data);
@@ -119,8 +124,15 @@ impl Inner {
 
     /// Cancels a task. Returns whether this call did.
     pub(crate) fn cancel(&self, record: &Arc<Record>, cause: Cause, blame: Vec<Contribution>) -> bool {
-        if !record.blame(cause) || record.state.request() != Request::Won {
-            return false;
+        // The first cause stands. Whoever gave it may not have come to ask yet, and is not waited for.
+        record.blame(cause);
+        match record.state.request() {
+            Request::Won => {}
+            Request::Already => return false,
+            Request::TooLate => {
+                self.left_uncancelled(record.id);
+                return false;
+            }
         }
         record.notify();
         // The names come after the request, which must not wait for them.
@@ -159,17 +171,12 @@ impl Inner {
         for action in actions {
             match action {
                 Action::Cancel { task, breach, blame } => {
-                    let won = self
-                        .table
-                        .get(task)
-                        .is_some_and(|record| self.cancel(&record, Cause::Breach(breach), blame));
-                    if !won {
-                        // It left meanwhile, or was cancelled for another reason: nothing to wait for.
-                        let mut engine = self.engine.lock();
-                        engine.verified(task, self.now());
-                        if self.table.get(task).is_none() {
-                            engine.forget(task);
+                    // One that is being cancelled for another reason is waited for: its own stop will be verified.
+                    match self.table.get(task) {
+                        Some(record) if !record.state.ended_by_itself() => {
+                            self.cancel(&record, Cause::Breach(breach), blame);
                         }
+                        _ => self.left_uncancelled(task),
                     }
                 }
                 Action::Record { task, breach, blame, reason } => {
@@ -179,11 +186,20 @@ impl Inner {
         }
     }
 
+    /// A task that the engine may have said to cancel left by itself: nothing of it is to be waited for.
+    fn left_uncancelled(&self, task: TaskId) {
+        let mut engine = self.engine.lock();
+        engine.verified(task, self.now());
+        engine.forget(task);
+    }
+
     /// Holds one task against its own limits between two samples.
     pub(crate) fn check_between(self: &Arc<Self>, record: &Record) {
         // The percentage is the last sample's, which has been judged.
+        let mut engine = self.engine.lock();
         let reading = TaskReading { cpu_percent: None, ..self.reading(record) };
-        let action = self.engine.lock().check_task(self.now(), &reading);
+        let action = engine.check_task(self.now(), &reading);
+        drop(engine);
         self.apply(action.into_iter().collect());
     }
 
@@ -191,5 +207,82 @@ impl Inner {
         self.table
             .get(id)
             .ok_or_else(|| Error::new(ErrorKind::UnknownTask, format!("no task with id {id} is running")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::monitor::Monitor;
+    use crate::supervisor::engine::HostReading;
+    use crate::supervisor::{Profile, Supervisor};
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn by_hand() -> (ManualClock, Supervisor) {
+        let clock = ManualClock::new();
+        let monitor = Monitor::builder().clock(Arc::new(clock.clone())).manual().unwrap();
+        let supervisor = Supervisor::builder().clock(clock.clone()).monitor(monitor).manual().unwrap();
+        (clock, supervisor)
+    }
+
+    fn profile() -> Profile {
+        Profile::builder("p").host_max_cpu_percent(80.0).build().unwrap()
+    }
+
+    /// Has the engine nominate a task, and returns what it decided.
+    fn nominate(inner: &Inner, record: &Record) -> Vec<Action> {
+        let reading = TaskReading { cpu_percent: Some(180.0), ..inner.reading(record) };
+        let host = HostReading { cpu_percent: Some(99.0), cpu_capacity: 2.0, ..HostReading::default() };
+        let mut engine = inner.engine.lock();
+        let begun = inner.now();
+        let tasks = std::slice::from_ref(&reading);
+        let actions = (0..9).flat_map(|n| engine.observe(begun + S * n, &host, tasks)).collect();
+        assert!(engine.is_waiting());
+        actions
+    }
+
+    #[test]
+    fn a_task_that_is_being_cancelled_for_another_reason_is_waited_for() {
+        let (clock, supervisor) = by_hand();
+        let task = supervisor.start("hog", profile()).unwrap();
+        let inner = supervisor.inner();
+        let actions = nominate(inner, task.record());
+        assert!(matches!(&actions[..], [Action::Cancel { .. }]), "{actions:?}");
+        // The host is faster.
+        assert!(task.cancel("no longer wanted"));
+        inner.apply(actions);
+        clock.advance(S);
+        supervisor.tick();
+        assert!(inner.engine.lock().is_waiting(), "its stop is not verified yet");
+        drop(task);
+        supervisor.tick();
+        assert!(!inner.engine.lock().is_waiting());
+        assert_eq!(supervisor.incidents(9).len(), 1);
+    }
+
+    #[test]
+    fn a_task_that_left_before_the_decision_was_carried_out_is_not_waited_for() {
+        let (_, supervisor) = by_hand();
+        let task = supervisor.start("hog", profile()).unwrap();
+        let inner = supervisor.inner();
+        let actions = nominate(inner, task.record());
+        drop(task);
+        inner.apply(actions);
+        assert!(!inner.engine.lock().is_waiting());
+    }
+
+    #[test]
+    fn a_task_that_left_while_the_decision_was_carried_out_is_not_waited_for() {
+        let (_, supervisor) = by_hand();
+        let task = supervisor.start("hog", profile()).unwrap();
+        let (inner, record) = (supervisor.inner(), task.record().clone());
+        nominate(inner, &record);
+        assert!(inner.engine.lock().is_waiting());
+        drop(task);
+        // As `apply` does that found the task still there.
+        assert!(!inner.cancel(&record, Cause::Shutdown, Vec::new()));
+        assert!(!inner.engine.lock().is_waiting());
     }
 }

@@ -16,6 +16,10 @@ pub enum Outcome {
     /// The task was ended by force and was seen to be gone.
     Killed,
     /// The task was asked, and forced where that is possible, and was not seen to leave. It stays listed.
+    ///
+    /// Also a process tree whose guardian was killed, where no cgroup held it: its known processes are gone, and
+    /// nobody can tell whether one that it hid is. Its incident is [`unproved`](super::Incident::unproved), and it
+    /// is not listed, because nothing more can be seen or done.
     StillRunning,
     /// An advisory limit broke and nothing could be done.
     Unenforceable,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::cause::{Cancelled, Cause};
 use super::engine::TaskId;
@@ -26,7 +26,8 @@ pub(crate) struct Record {
     pub(crate) state: State,
     pub(crate) id: TaskId,
     pub(crate) name: Cow<'static, str>,
-    pub(crate) profile: Profile,
+    /// Seldom replaced, and read where nobody hurries: neither the start, nor a check, nor the end looks at it.
+    profile: RwLock<Profile>,
     pub(crate) started: Time,
     pub(crate) executor: Executor,
     pub(crate) place: Place,
@@ -35,8 +36,6 @@ pub(crate) struct Record {
     /// Whether its grace was cut short.
     hurried: AtomicBool,
     cause: OnceLock<Cause>,
-    /// Whether a handler was ever added, so that an end without one takes no lock.
-    handled: AtomicBool,
     /// Whether somebody ever waited for its end.
     awaited: AtomicBool,
     end: Mutex<End>,
@@ -64,7 +63,7 @@ impl Record {
             state: State::new(),
             id,
             name,
-            profile,
+            profile: RwLock::new(profile),
             started,
             executor,
             place,
@@ -72,7 +71,6 @@ impl Record {
             last_progress: AtomicU64::new(started.as_nanos()),
             hurried: AtomicBool::new(false),
             cause: OnceLock::new(),
-            handled: AtomicBool::new(false),
             awaited: AtomicBool::new(false),
             end: Mutex::new(End::default()),
             changed: Condvar::new(),
@@ -87,19 +85,34 @@ impl Record {
         self.last_progress.fetch_max(now.as_nanos(), Ordering::Relaxed);
     }
 
+    /// The profile that it is under now.
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile.read().clone()
+    }
+
+    /// Puts it under another profile. For the table, which knows whether it still runs.
+    pub(crate) fn set_profile(&self, profile: Profile) {
+        let before = std::mem::replace(&mut *self.profile.write(), profile);
+        drop(before);
+    }
+
+    /// The [`deadline`](Record::deadline) of a task that nobody else knows yet, without a lock.
+    pub(crate) fn first_deadline(&mut self) -> Time {
+        let (started, profile) = (self.started, self.profile.get_mut());
+        deadline(profile, started, started)
+    }
+
     /// The next moment at which a clock alone breaks one of its limits.
     pub(crate) fn deadline(&self) -> Time {
         if self.state.is_cancelled() {
             return Time::NEVER;
         }
-        let end = self.profile.max_duration().map_or(Time::NEVER, |d| self.started + d);
-        let idle = self.profile.task().max_idle.map_or(Time::NEVER, |d| self.last_progress() + d);
-        end.min(idle)
+        deadline(&self.profile.read(), self.started, self.last_progress())
     }
 
-    /// Says why the task is about to be cancelled. Returns false if a cause stands already.
-    pub(crate) fn blame(&self, cause: Cause) -> bool {
-        self.cause.set(cause).is_ok()
+    /// Says why the task is about to be cancelled, unless a cause stands already.
+    pub(crate) fn blame(&self, cause: Cause) {
+        let _ = self.cause.set(cause);
     }
 
     /// Cuts the grace short, now or when the task is cancelled.
@@ -167,14 +180,13 @@ impl Record {
 
     /// Adds a handler; gives it back if the outcome is already known.
     pub(crate) fn on_cancel(&self, handler: Handler) -> Result<(), (Handler, Outcome)> {
-        self.handled.store(true, Ordering::SeqCst);
         let mut end = self.end.lock();
         if let Some(outcome) = end.outcome {
             return Err((handler, outcome));
         }
         end.handlers.push(handler);
         drop(end);
-        if self.state.ended_by_itself() {
+        if self.state.handle() {
             self.drop_handlers();
         }
         Ok(())
@@ -227,7 +239,7 @@ impl Record {
         match finish {
             Finish::ByItself => {
                 self.home.inner.finished(self);
-                if self.handled.load(Ordering::SeqCst) {
+                if self.state.is_handled() {
                     self.drop_handlers();
                 }
             }
@@ -238,16 +250,38 @@ impl Record {
     }
 }
 
+fn deadline(profile: &Profile, started: Time, last_progress: Time) -> Time {
+    let end = profile.max_duration().map_or(Time::NEVER, |d| started + d);
+    let idle = profile.task().max_idle.map_or(Time::NEVER, |d| last_progress + d);
+    end.min(idle)
+}
+
 /// The last holder may be a thread that watches.
 impl Drop for Record {
     fn drop(&mut self) {
-        if !errand::is_watcher() {
-            return;
-        }
-        let handlers = std::mem::take(&mut self.end.get_mut().handlers);
-        let executor = self.executor.take_host_value();
-        if executor.is_some() || !handlers.is_empty() {
+        let handlers = &mut self.end.get_mut().handlers;
+        if (self.executor.holds_host_value() || !handlers.is_empty()) && errand::is_watcher() {
+            let handlers = std::mem::take(handlers);
+            // What stays is a thread that never began.
+            let executor = std::mem::replace(&mut self.executor, Executor::Thread(Arc::default()));
             self.dispose((executor, handlers));
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::supervisor::Supervisor;
+
+    /// Between its cause and its request the first may stand for a while; what the second is followed by may be an end.
+    #[test]
+    fn a_cancellation_does_not_wait_for_an_earlier_one_that_has_only_given_its_cause() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let task = supervisor.start("work", "craft").unwrap();
+        let first = Cause::Asked("first".to_owned());
+        task.token().record().blame(first.clone());
+        assert!(task.cancel("second"));
+        assert_eq!((task.is_cancelled(), task.cause()), (true, Some(first)));
     }
 }

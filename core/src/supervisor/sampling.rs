@@ -74,8 +74,9 @@ impl Inner {
         let mut records = Vec::new();
         self.table.collect(&mut records);
         self.measure(&records);
-        let readings: Vec<TaskReading> = records.iter().map(|r| self.reading(r)).collect();
+        // Under the lock, so that no profile is replaced between a reading and the decision over it.
         let mut engine = self.engine.lock();
+        let readings: Vec<TaskReading> = records.iter().map(|r| self.reading(r)).collect();
         let actions = engine.observe(sample.at, &host_reading(sample), &readings);
         let broken = engine.is_host_broken();
         drop(engine);
@@ -144,7 +145,7 @@ impl Inner {
         let tree = record.executor.tree_use();
         TaskReading {
             id: record.id,
-            profile: record.profile.clone(),
+            profile: record.profile(),
             executor: record.executor.kind(),
             started: record.started,
             last_progress: record.last_progress(),

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 const CANCELLED: u8 = 1;
 const FINISHED: u8 = 2;
+const HANDLED: u8 = 4;
 
-/// Whether a task was asked to stop and whether it has left.
+/// Whether a task was asked to stop, whether it has left, and whether anybody wants to hear of a cancellation.
 ///
-/// Both bits are only ever set, so a cancelled task never runs again and a finished one never becomes cancelled.
+/// All bits are only ever set, so a cancelled task never runs again and a finished one never becomes cancelled.
 #[derive(Debug)]
 pub(crate) struct State(AtomicU8);
 
@@ -54,20 +55,32 @@ impl State {
 
     /// Marks the task as asked to stop, unless it finished first.
     pub(crate) fn request(&self) -> Request {
-        match self.0.compare_exchange(0, CANCELLED, Ordering::AcqRel, Ordering::Acquire) {
+        let ask = |seen| (seen & (CANCELLED | FINISHED) == 0).then_some(seen | CANCELLED);
+        match self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, ask) {
             Ok(_) => Request::Won,
             Err(seen) if seen & CANCELLED != 0 => Request::Already,
             Err(_) => Request::TooLate,
         }
     }
 
-    /// Whether the task has left without having been asked to.
-    pub(crate) fn ended_by_itself(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == FINISHED
+    /// Says that a handler was added. Returns whether the task had ended by itself before: then whoever added it takes
+    /// it away again. Otherwise the end will see it.
+    pub(crate) fn handle(&self) -> bool {
+        let before = self.0.fetch_or(HANDLED, Ordering::AcqRel);
+        before & (FINISHED | CANCELLED) == FINISHED
     }
 
-    /// Marks the task as gone. In one order with the handlers that are added meanwhile: either they see this end,
-    /// or this end sees them.
+    /// Whether a handler was ever added. After [`finish`](State::finish): in time for that to take it away.
+    pub(crate) fn is_handled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & HANDLED != 0
+    }
+
+    /// Whether the task has left without having been asked to.
+    pub(crate) fn ended_by_itself(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & (FINISHED | CANCELLED) == FINISHED
+    }
+
+    /// Marks the task as gone.
     pub(crate) fn finish(&self) -> Finish {
         let before = self.0.fetch_or(FINISHED, Ordering::SeqCst);
         if before & FINISHED != 0 {
@@ -106,6 +119,31 @@ mod loom_tests {
         });
     }
 
+    /// A handler that is added while the task ends by itself is taken away by one side or the other: it may hold the
+    /// task's own token, and would keep both for ever.
+    #[test]
+    fn a_handler_that_is_added_sees_the_end_or_is_seen_by_it() {
+        loom::model(|| {
+            let state = Arc::new(State::new());
+            let handlers = Arc::new(loom::sync::Mutex::new(0));
+            let adder = {
+                let (state, handlers) = (state.clone(), handlers.clone());
+                thread::spawn(move || {
+                    *handlers.lock().unwrap() += 1;
+                    if state.handle() {
+                        *handlers.lock().unwrap() = 0;
+                    }
+                })
+            };
+            assert_eq!(state.finish(), Finish::ByItself);
+            if state.is_handled() {
+                *handlers.lock().unwrap() = 0;
+            }
+            adder.join().unwrap();
+            assert_eq!(*handlers.lock().unwrap(), 0);
+        });
+    }
+
     #[test]
     fn of_two_cancellers_one_wins() {
         loom::model(|| {
@@ -132,6 +170,20 @@ mod tests {
         assert_eq!(s.request(), Request::TooLate);
         assert!(!s.is_cancelled());
         assert_eq!(s.finish(), Finish::Already);
+    }
+
+    #[test]
+    fn a_handler_changes_nothing_about_who_was_first() {
+        let s = State::new();
+        assert!(!s.handle() && s.is_handled());
+        assert_eq!(s.request(), Request::Won);
+        assert_eq!(s.finish(), Finish::AfterCancel);
+        assert!(!s.handle() && !s.ended_by_itself());
+
+        let s = State::new();
+        s.handle();
+        assert_eq!((s.finish(), s.request()), (Finish::ByItself, Request::TooLate));
+        assert!(s.handle() && s.ended_by_itself());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use slab::Slab;
 
+use super::earliest::Earliest;
 use super::engine::TaskId;
 use super::profile::Profile;
 use super::record::Record;
@@ -28,8 +29,7 @@ pub(crate) struct Table {
 
 struct Shard {
     tasks: Mutex<Tasks>,
-    /// No task of the shard is due earlier. It may be too early after a task ended; a scan corrects it.
-    earliest: AtomicU64,
+    earliest: Earliest,
 }
 
 #[derive(Default)]
@@ -80,8 +80,7 @@ impl Tasks {
 
 impl Table {
     pub(crate) fn new() -> Self {
-        let shard =
-            || CachePadded::new(Shard { tasks: Mutex::default(), earliest: AtomicU64::new(u64::MAX) });
+        let shard = || CachePadded::new(Shard { tasks: Mutex::default(), earliest: Earliest::new() });
         Table {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             next_block: CachePadded::new(AtomicU64::new(0)),
@@ -105,11 +104,13 @@ impl Table {
         });
         let profile = tasks.copy_of(profile);
         let entry = tasks.running.vacant_entry();
-        let record = Arc::new(make(id, Place { shard: number, key: entry.key() }, profile));
+        let mut record = make(id, Place { shard: number, key: entry.key() }, profile);
+        let deadline = record.first_deadline();
+        let record = Arc::new(record);
         entry.insert(record.clone());
         tasks.started += 1;
         drop(tasks);
-        let deadline = note(shard, record.deadline());
+        let deadline = shard.earliest.note(deadline);
         (record, deadline)
     }
 
@@ -117,8 +118,26 @@ impl Table {
     pub(crate) fn renote(&self, record: &Record, now: Time) {
         let deadline = record.deadline();
         if deadline > now {
-            note(&self.shards[record.place.shard], deadline);
+            self.shards[record.place.shard].earliest.note(deadline);
         }
+    }
+
+    /// Puts a running task under another profile; returns false if it is not listed any more. Its deadline is to be
+    /// [noted](Table::note) then.
+    pub(crate) fn replace_profile(&self, record: &Record, profile: &Profile) -> bool {
+        // Under the lock, as a task is inserted: a scan for what is due sees it, or comes before it is noted.
+        let mut tasks = self.shards[record.place.shard].tasks.lock();
+        let listed = tasks.running.get(record.place.key).is_some_and(|r| r.id == record.id);
+        if listed {
+            let copy = tasks.copy_of(profile);
+            record.set_profile(copy);
+        }
+        listed
+    }
+
+    /// Takes note of the deadline of a task, and returns it if the watch thread may have to hear of it.
+    pub(crate) fn note(&self, record: &Record) -> Option<Time> {
+        self.shards[record.place.shard].earliest.note(record.deadline())
     }
 
     /// Takes a task out, once.
@@ -163,38 +182,28 @@ impl Table {
 
     /// The next moment at which some task may be due.
     pub(crate) fn earliest(&self) -> Time {
-        let nanos = self.shards.iter().map(|s| s.earliest.load(Ordering::SeqCst)).min();
-        nanos.map_or(Time::NEVER, Time::from_nanos)
+        self.shards.iter().map(|s| s.earliest.get()).min().unwrap_or(Time::NEVER)
     }
 
     /// The tasks that are due, found by scanning only the shards whose earliest moment has come.
     pub(crate) fn due(&self, now: Time) -> Vec<Arc<Record>> {
         let mut due = Vec::new();
         for shard in &self.shards {
-            if shard.earliest.load(Ordering::Relaxed) > now.as_nanos() {
+            if !shard.earliest.is_due(now) {
                 continue;
             }
-            // Under the lock, so that a task which is inserted meanwhile lowers the new value, not the old one.
             let tasks = shard.tasks.lock();
-            shard.earliest.store(u64::MAX, Ordering::SeqCst);
-            let mut earliest = Time::NEVER;
-            for (_, record) in &tasks.running {
-                match record.deadline() {
-                    deadline if deadline <= now => due.push(record.clone()),
-                    deadline => earliest = earliest.min(deadline),
+            shard.earliest.find(|| {
+                let mut earliest = Time::NEVER;
+                for (_, record) in &tasks.running {
+                    match record.deadline() {
+                        deadline if deadline <= now => due.push(record.clone()),
+                        deadline => earliest = earliest.min(deadline),
+                    }
                 }
-            }
-            shard.earliest.fetch_min(earliest.as_nanos(), Ordering::SeqCst);
+                earliest
+            });
         }
         due
     }
-}
-
-/// Lowers the shard's earliest moment; returns the deadline if it did.
-fn note(shard: &Shard, deadline: Time) -> Option<Time> {
-    if deadline.as_nanos() >= shard.earliest.load(Ordering::Relaxed) {
-        return None;
-    }
-    shard.earliest.fetch_min(deadline.as_nanos(), Ordering::SeqCst);
-    Some(deadline)
 }

@@ -36,9 +36,10 @@ impl Token {
         &self.0.name
     }
 
-    /// The profile that the task started with; replacing it later changes nothing here.
-    pub fn profile(&self) -> &Profile {
-        &self.0.profile
+    /// The profile that the task is under: the one it started with, until
+    /// [`replace_profile`](Token::replace_profile).
+    pub fn profile(&self) -> Profile {
+        self.0.profile()
     }
 
     /// Whether the task was asked to stop. One relaxed atomic load; never goes back to false.

@@ -99,12 +99,9 @@ impl Inner {
         active.retain_mut(|one| self.step(one, now));
         self.retry_host_code(now);
         let busy = active.iter().any(|a| !a.lingering);
-        let mut over = self.closing.load(Ordering::Acquire) && !busy && self.inbox.lock().is_empty();
-        if over && self.table.len() > active.len() {
-            // Some task is cancelled at this very moment, and its cancellation is about to come; or it is just ending.
-            over = false;
-            self.retry.fetch_min((now + errand::RETRY).as_nanos(), Ordering::Relaxed);
-        }
+        // Who is asked to stop and has not come into the inbox yet is in the table all the same.
+        let all_known = self.inbox.lock().is_empty() && self.table.len() == active.len();
+        let over = self.closing.load(Ordering::Acquire) && !busy && all_known;
         if over {
             self.closed.store(true, Ordering::SeqCst);
             // Whoever left before it could see that settles nothing itself: its end is looked for once more.
@@ -134,7 +131,7 @@ impl Inner {
         let Begin { record, at, blame } = begin;
         let cause = record.cause().cloned().unwrap_or(Cause::Shutdown);
         let over_memory = matches!(&cause, Cause::Breach(b) if b.limit == Limit::TaskMemoryMib);
-        let grace = if over_memory { std::time::Duration::ZERO } else { record.profile.grace() };
+        let grace = if over_memory { std::time::Duration::ZERO } else { record.profile().grace() };
         let woken = Arc::downgrade(self);
         let changed = move || {
             if let Some(inner) = woken.upgrade() {
@@ -163,7 +160,8 @@ impl Inner {
             one.ladder.hurry();
         }
         loop {
-            match one.ladder.step(now, one.record.is_gone()) {
+            let left = one.record.executor.tree_use().and_then(|t| t.processes);
+            match one.ladder.step(now, one.record.is_gone(), left) {
                 Step::Wait(until) => {
                     one.look = until;
                     return true;
@@ -171,7 +169,7 @@ impl Inner {
                 Step::Force => {
                     let real = one.record.executor.force(|work| self.stoppers.run(work));
                     one.forced = real.then_some(now);
-                    one.ladder.forced(now, real);
+                    one.ladder.forced(now, real, left);
                 }
                 Step::Outcome(outcome) => self.settle(one, outcome, now),
                 Step::Done => return false,
@@ -182,14 +180,12 @@ impl Inner {
     /// The outcome is known: tells the engine, the task's handlers, the incident file and the bus.
     fn settle(self: &Arc<Self>, one: &mut Active, outcome: Outcome, now: Time) {
         let record = &one.record;
-        let outcome = match outcome {
-            Outcome::Killed if !record.executor.was_forced() => Outcome::Stopped,
-            other => other,
-        };
+        let gone = outcome != Outcome::StillRunning;
+        let outcome = if gone { record.executor.judge(outcome) } else { outcome };
         if !one.lingering {
             self.engine.lock().verified(record.id, now);
         }
-        if outcome != Outcome::StillRunning {
+        if gone {
             record.state.finish();
             self.table.remove(record);
             self.engine.lock().forget(record.id);
@@ -198,7 +194,7 @@ impl Inner {
         let incident = &mut one.incident;
         incident.outcome = Some(outcome);
         incident.unproved = record.executor.is_unproved();
-        incident.forced_after_ms = one.forced.filter(|_| record.executor.was_forced()).map(ms);
+        incident.forced_after_ms = one.forced.filter(|_| record.executor.used_force()).map(ms);
         incident.verified_after_ms = Some(ms(now));
         incident.alive = if outcome == Outcome::StillRunning { record.executor.pids() } else { Vec::new() };
         if !one.lingering {
@@ -206,7 +202,7 @@ impl Inner {
             let after = after.iter().filter(|s| s.at > one.asked);
             incident.samples.extend(after.map(|s| SamplePoint::of(s, one.asked)));
         }
-        let lingered = std::mem::replace(&mut one.lingering, outcome == Outcome::StillRunning);
+        let lingered = std::mem::replace(&mut one.lingering, !gone);
         let incident = self.incidents.keep(one.incident.clone(), lingered);
         self.tell(incident, one.top.clone());
         let handlers = record.settle(outcome);
@@ -312,11 +308,12 @@ impl Inner {
     pub(crate) fn summary(&self, record: &Record, now: Time) -> TaskSummary {
         let usage = self.usage_of(record.id);
         let tree = record.executor.tree_use();
+        let profile = record.profile();
         TaskSummary {
             id: record.id,
             name: record.name.to_string(),
-            profile: record.profile.name().to_owned(),
-            level: record.profile.level(),
+            profile: profile.name().to_owned(),
+            level: profile.level(),
             executor: record.executor.kind(),
             age_s: now.since(record.started).as_secs_f64(),
             cancelling: record.state.is_cancelled(),

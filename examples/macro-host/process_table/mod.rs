@@ -3,9 +3,10 @@
 
 pub(crate) mod register;
 mod stat;
+mod usage;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,7 +15,9 @@ use serde_json::{Value, json};
 
 use crate::arguments::InspectOrder;
 use crate::system;
+use crate::view;
 use stat::Stat;
+pub(crate) use usage::own;
 
 /// A process that was just killed may be listed for a moment more.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -36,12 +39,14 @@ pub(crate) fn inspect(order: &InspectOrder) -> ExitCode {
     loop {
         match look(order) {
             Ok(seen) if seen.left.is_empty() || Instant::now() >= until => {
-                println!("{}", seen.to_json());
-                return ExitCode::SUCCESS;
+                return match writeln!(io::stdout(), "{}", seen.to_json()) {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(_) => ExitCode::FAILURE,
+                };
             }
             Ok(_) => std::thread::sleep(Duration::from_millis(50)),
             Err(e) => {
-                eprintln!("macro-host: looking in the process table: {e}");
+                view::complain(&format!("looking in the process table: {e}"));
                 return ExitCode::FAILURE;
             }
         }
@@ -81,9 +86,12 @@ fn look(order: &InspectOrder) -> io::Result<Inspection> {
     };
     let mut left: Vec<u32> = wanted.iter().filter(|(p, s)| is_left(**p, s)).map(|(p, _)| *p).collect();
     // One that was killed before it could enter itself still carries the register among its arguments.
+    // It is no older than the host; others are not asked, for a process that hangs may hang who reads its arguments.
+    let is_young = |pid: u32| Stat::of(pid).is_some_and(|now| now.start >= host.start);
     for pid in stat::all()? {
         if pid != std::process::id()
             && !left.contains(&pid)
+            && is_young(pid)
             && stat::has_argument(pid, order.register.as_os_str())
         {
             left.push(pid);

@@ -11,6 +11,10 @@ pub(super) struct Stat {
     pub(super) session: u32,
     /// When it started, in ticks since the machine did.
     pub(super) start: u64,
+    /// Processor time of all its threads, in ticks.
+    pub(super) ticks: u64,
+    /// Resident memory in pages.
+    pub(super) pages: u64,
 }
 
 impl Stat {
@@ -23,8 +27,14 @@ impl Stat {
 /// The name stands in parentheses and may hold anything, so the fields are counted from its end.
 fn parse(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
-    let [parent, session, start] = [fields.get(1)?, fields.get(3)?, fields.get(19)?];
-    Some(Stat { parent: parent.parse().ok()?, session: session.parse().ok()?, start: start.parse().ok()? })
+    let field = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some(Stat {
+        parent: u32::try_from(field(1)?).ok()?,
+        session: u32::try_from(field(3)?).ok()?,
+        start: field(19)?,
+        ticks: field(11)? + field(12)?,
+        pages: field(21)?,
+    })
 }
 
 /// The ids of all processes.
@@ -46,8 +56,9 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_moves_no_field() {
-        let text = "42 (a) b (c)) S 7 42 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 0 0\n";
-        assert_eq!(parse(text), Some(Stat { parent: 7, session: 41, start: 123_456 }));
+        let text = "42 (a) b (c)) S 7 42 41 0 -1 4194560 1 2 3 4 50 6 7 8 20 0 1 0 123456 0 99 0\n";
+        let stat = Stat { parent: 7, session: 41, start: 123_456, ticks: 56, pages: 99 };
+        assert_eq!(parse(text), Some(stat));
         assert_eq!(parse("42 (half"), None);
     }
 }

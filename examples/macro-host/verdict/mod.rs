@@ -4,5 +4,5 @@
 mod check;
 mod record;
 
-pub(crate) use check::{older, strict};
+pub(crate) use check::{Doubt, Verdict, older, strict};
 pub(crate) use record::{Record, read};

@@ -10,7 +10,7 @@ pub(super) fn spin(threads: u64) {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
                 loop {
-                    burn(Duration::from_secs(1));
+                    burn(Duration::from_secs(1), Duration::from_secs(4));
                 }
             });
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::arguments::WorkOrder;
 use crate::process_table::register;
 use crate::system;
+use crate::view;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -61,6 +62,6 @@ fn start(order: &WorkOrder, kind: &str, amount: u64) {
             let _ = child.wait();
         }
         Ok(_) => {}
-        Err(e) => eprintln!("macro-host: starting {kind}: {e}"),
+        Err(e) => view::complain(&format!("starting {kind}: {e}")),
     }
 }

@@ -13,16 +13,18 @@ use std::process::ExitCode;
 
 pub(crate) use deaf::hang;
 pub(crate) use healthy::{block_on, errand, future, thread};
-pub(crate) use hold::hold;
+pub(crate) use hold::{SLICE, hold};
+pub(crate) use memory::MOST_OF_A_CORE;
 pub(crate) use overrun::overrun;
 
 use crate::arguments::WorkOrder;
 use crate::process_table::register;
+use crate::view;
 
 /// Is a macro that runs as a process.
 pub(crate) fn run(order: &WorkOrder) -> ExitCode {
     if let Err(e) = register::enter(&order.register, &order.kind) {
-        eprintln!("macro-host: entering a process in {}: {e}", order.register.display());
+        view::complain(&format!("entering a process in {}: {e}", order.register.display()));
         return ExitCode::FAILURE;
     }
     match order.kind.as_str() {
@@ -34,7 +36,7 @@ pub(crate) fn run(order: &WorkOrder) -> ExitCode {
         "daemon-child" => daemon::child(order),
         "daemon-more" => daemon::stay(),
         other => {
-            eprintln!("macro-host: no macro does {other:?}");
+            view::complain(&format!("no macro does {other:?}"));
             return ExitCode::from(2);
         }
     }

@@ -79,6 +79,47 @@ fn help_and_version_go_to_standard_output() {
     assert_eq!(version.stdout, format!("supervise (haltline) {}\n", env!("CARGO_PKG_VERSION")).into_bytes());
 }
 
+/// A file on which every write fails.
+fn full() -> std::fs::File {
+    std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn help_that_cannot_be_written_ends_in_an_error_and_not_in_a_panic() {
+    for word in ["--help", "--version"] {
+        let mut command = supervise([word]);
+        command.stdout(full());
+        let ran = run(command);
+        assert_eq!(ran.status, 125, "{word}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with("supervise: cannot write to standard output: "), "{}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        let mut command = supervise([word]);
+        command.stdout(full()).stderr(full());
+        assert_eq!(run(command).status, 125, "{word}: there is nowhere left to say it");
+        // Whoever closed the pipe has read enough.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = supervise([word]);
+        command.stdout(writer);
+        let ran = run(command);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{word}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_changes_no_status() {
+    for (words, status) in [
+        (&["--max-duration", "100ms", "sleep", "1000"][..], 124),
+        (&["true"], 0),
+        (&["no-such-command-anywhere"], 127),
+        (&["--nope"], 125),
+    ] {
+        let mut command = supervise(words);
+        command.stderr(full());
+        assert_eq!(run(command).status, status, "{words:?}");
+    }
+}
+
 #[test]
 fn mistakes_in_the_command_line_end_in_125_and_are_named() {
     for (words, says) in [

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod command_line;
+mod leftover;
 mod limit;
 mod run;
 mod signal;

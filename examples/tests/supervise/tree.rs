@@ -44,12 +44,31 @@ fn the_guardian_is_gone_when_supervise_is() {
 
 #[test]
 fn a_command_that_kills_its_guardian_gains_nothing() {
+    for (wait, cgroup) in [("", "auto"), ("", "off"), ("sleep 0.3; ", "auto"), ("sleep 0.3; ", "off")] {
+        let mark = Mark::new();
+        let line = format!("{wait}kill -KILL $PPID; sleep {0} & sleep {0}", mark.0);
+        let mut command = script(&["--quiet"], &line);
+        command.env("HALTLINE_CGROUP", cgroup);
+        let ran = run(command);
+        assert_eq!(ran.status, 125, "{}", ran.stderr);
+        assert!(ran.stderr.contains("cancelled \"sh\""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("its guardian was killed; "), "{}", ran.stderr);
+        assert!(cgroup == "auto" || ran.stderr.contains("one that it hid may run on"), "{}", ran.stderr);
+        until("the tree is gone", || mark.alive().is_empty().then_some(()));
+    }
+}
+
+#[test]
+fn a_guardian_killed_during_a_cancellation_leaves_its_cause_and_what_is_proved() {
     let mark = Mark::new();
-    let line = format!("kill -KILL $PPID; sleep {0} & sleep {0}", mark.0);
-    let ran = run(script(&[], &line));
+    let line = format!("trap 'kill -KILL $PPID' TERM; echo; sleep {0} & wait; wait", mark.0);
+    let mut command = script(&["--max-duration", "500ms", "--grace", "600s"], &line);
+    command.env("HALTLINE_CGROUP", "off");
+    let ran = run(command);
     assert_eq!(ran.status, 125, "{}", ran.stderr);
-    assert!(ran.stderr.contains("guardian of \"sh\" was killed"), "{}", ran.stderr);
-    until("the tree is gone", || mark.alive().is_empty().then_some(()));
+    assert!(ran.stderr.contains("max_duration: 0.5 s over 0.5 s; still running after "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("one that it hid may run on"), "{}", ran.stderr);
+    mark.assert_gone();
 }
 
 #[test]

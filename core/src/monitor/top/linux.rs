@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::table::Row;
 use crate::error::{Error, Result};
-use crate::monitor::source::linux::system;
+use crate::monitor::source::linux::{number, stat, system};
 
 pub(super) fn rows(proc_root: &Path) -> Result<Vec<Row>> {
     let tried = || format!("reading {}", proc_root.display());
@@ -31,19 +31,17 @@ pub(super) fn rows(proc_root: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn row(pid: u32, stat: &[u8], tick: Duration, page: u64, uptime: Duration) -> Option<Row> {
-    let open = stat.iter().position(|b| *b == b'(')?;
-    let close = stat.iter().rposition(|b| *b == b')')?;
-    let name = String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned();
-    let fields = std::str::from_utf8(&stat[close + 1..]).ok()?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let mut next = |skip: usize| fields.nth(skip)?.parse::<u64>().ok();
+pub(super) fn row(pid: u32, line: &[u8], tick: Duration, page: u64, uptime: Duration) -> Option<Row> {
+    let (name, fields) = stat(line)?;
+    let mut fields = fields.skip(11);
+    let mut next = |skip: usize| number(fields.nth(skip)?);
     let (user, system, started, pages) = (next(0)?, next(0)?, next(6)?, next(1)?);
-    let ticks = |n: u64| tick.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+    // 32 bits of ticks last 497 days, or eight days on 64 cores.
+    let ticks = |n: u64| Duration::from_nanos(n.saturating_mul(tick.as_nanos() as u64));
     Some(Row {
         pid,
         started,
-        name,
+        name: String::from_utf8_lossy(name).into_owned(),
         cpu: ticks(user.saturating_add(system)),
         age: uptime.saturating_sub(ticks(started)),
         memory_bytes: pages.saturating_mul(page),
@@ -66,6 +64,11 @@ mod tests {
         let row = row(77, stat, Duration::from_millis(10), 4096, Duration::from_secs(30)).unwrap();
         assert_eq!((row.name.as_str(), row.cpu, row.started), ("a ) b", Duration::from_secs(2), 1000));
         assert_eq!((row.age, row.memory_bytes), (Duration::from_secs(20), 25 * 4096));
+        // After 500 days neither its use nor its age stands still.
+        let stat = b"77 (a) S 1 2 3 4 5 6 7 8 9 10 4320000000 1 13 14 15 16 17 18 4320000000 20 25 22";
+        let uptime = Duration::from_secs(43_200_030);
+        let row = super::row(77, stat, Duration::from_millis(10), 4096, uptime).unwrap();
+        assert_eq!((row.cpu.as_millis(), row.age), (43_200_000_010, Duration::from_secs(30)));
         assert!(super::row(1, b"1 ()", Duration::ZERO, 1, Duration::ZERO).is_none());
     }
 }

@@ -2,6 +2,8 @@
 
 mod table;
 
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub(super) mod fuzz;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]

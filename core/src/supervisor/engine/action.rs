@@ -54,7 +54,7 @@ pub enum WhyNot {
     NoSuchLimit,
     /// Its share is below the minimum.
     BelowMinimumShare,
-    /// It has not been running for the whole sustain time.
+    /// It has not been running, or not under this bound, for the whole sustain time.
     TooYoung,
     /// It was asked to stop already.
     Cancelling,

@@ -2,6 +2,7 @@
 
 mod action;
 mod blame;
+mod change;
 mod episode;
 mod id_map;
 mod metric;

@@ -1,27 +1,42 @@
 //! Finds the culprit of one host limit that is in breach.
 
+use std::rc::Rc;
+
 use super::blame::cpu::Ledger;
 use super::blame::memory::Growth;
-use super::blame::rank::{self, Line, Verdict};
+use super::blame::part::{Part, Parts, Sum};
+use super::blame::rank::{self, Rank};
+use super::change::Changes;
 use super::metric::{HOST_LIMITS, MEMORY};
-use super::task_limit::Troubles;
-use super::watch::{InBreach, Watch, Watches};
+use super::watch::{InBreach, Look, Watches};
 use super::{Breach, Contribution, EngineSettings, HostReading, TaskReading, WhyNot};
 use crate::clock::Time;
-use crate::supervisor::profile::{Blame, Level};
+use crate::supervisor::profile::Level;
 
-/// All that a nomination looks at.
-pub(super) struct Scene<'a> {
+/// One sample, and where its tasks stand.
+pub(super) struct Sample<'a> {
     pub(super) at: Time,
     pub(super) host: &'a HostReading,
     pub(super) values: &'a [Option<f64>; 5],
     pub(super) tasks: &'a [TaskReading],
+    /// In the order of the tasks.
+    pub(super) standings: &'a [Standing],
+}
+
+/// All that a nomination looks at.
+pub(super) struct Scene<'a> {
+    pub(super) sample: &'a Sample<'a>,
     pub(super) settings: &'a EngineSettings,
-    pub(super) troubles: &'a Troubles,
     pub(super) watches: &'a Watches,
+    pub(super) changes: &'a Changes,
     pub(super) ledger: &'a Ledger,
     pub(super) growth: &'a Growth,
 }
+
+/// Contributions of this sample that were measured for one limit and hold for another: four of the five limits
+/// are ranked by processor time, mostly over the same window.
+#[derive(Default)]
+pub(super) struct Measured(Vec<(usize, Rc<Parts>)>);
 
 /// Who is to blame.
 pub(super) enum Finding {
@@ -33,199 +48,175 @@ pub(super) enum Finding {
     TooEarly,
 }
 
-/// What one task contributes.
-#[derive(Clone, Copy)]
-struct Part {
-    share: Option<f64>,
-    weight: f64,
-    /// Whether it is more than the minimum.
-    enough: bool,
-    /// Whether the share is unknown in this sample only.
-    hidden: bool,
-}
-
-/// Where one task stands.
-#[derive(Clone, Copy)]
-struct Standing<'a> {
+/// Where one task stands in this pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
     /// Whether it may still be cancelled.
-    active: bool,
-    /// The timers of its profile.
-    watch: Option<&'a Watch>,
+    pub(super) active: bool,
+    /// Whether it was asked to stop and how that ends is not yet known.
+    pub(super) leaving: bool,
+    /// What its profile's timers say.
+    pub(super) look: Look,
 }
 
-impl Standing<'_> {
-    /// Whether it may be cancelled and its own profile's bound is broken now.
-    fn is_candidate(&self, limit: usize) -> bool {
-        self.active && self.watch.is_some_and(|w| w.is_broken(limit))
-    }
+/// What is known of a limit once all contributions to it were added up.
+struct Judgement<'a> {
+    limit: usize,
+    parts: &'a [Part],
+    /// The host's value without the tasks that could be cancelled for this limit now.
+    outside: Option<f64>,
+    /// The host's value once those have left that were asked to.
+    later: Option<f64>,
 }
 
-/// Shares are added as integers, so that the order of the tasks cannot change a sum.
-const UNIT: f64 = 1e12;
-
-#[derive(Default)]
-struct Sum(u64);
-
-impl Sum {
-    fn add(&mut self, share: Option<f64>) {
-        self.0 = self.0.saturating_add((share.unwrap_or(0.0) * UNIT) as u64);
+impl Judgement<'_> {
+    /// CPU and memory: what is in breach is used, and every task uses a part of it.
+    fn is_by_use(&self) -> bool {
+        self.limit <= MEMORY
     }
 
-    /// What is left of the whole, 0 to 1.
-    fn rest(&self) -> f64 {
-        1.0 - (self.0 as f64 / UNIT).min(1.0)
+    fn is_enough(&self, part: &Part) -> bool {
+        part.enough && (part.busy || self.is_by_use())
     }
 }
 
 impl Scene<'_> {
     /// Judges one host limit. `told` is whether it is known to be external: nobody needs the ranking again.
-    pub(super) fn judge(&self, found: InBreach, told: bool) -> Finding {
-        let limit = HOST_LIMITS[found.limit];
-        let by_use = found.limit <= MEMORY;
-        let (parts, value) = self.measure(found);
+    pub(super) fn judge(&self, found: InBreach, told: bool, measured: &mut Measured) -> Finding {
+        let measured = self.measure(found, measured);
+        let mut judgement = Judgement { limit: found.limit, parts: &measured.of, outside: None, later: None };
 
-        // Without the tasks that could be cancelled for this limit now; and once those have left that
-        // were asked to.
-        let (mut all, mut free, mut leaving) = (Sum::default(), Sum::default(), Sum::default());
+        let (mut free, mut leaving) = (Sum::default(), Sum::default());
         let (mut culprit_leaves, mut hidden) = (false, false);
-        let standings = self.standings();
-        for ((task, part), standing) in self.tasks.iter().zip(&parts).zip(&standings) {
-            all.add(part.share);
-            let candidate = standing.is_candidate(found.limit);
-            hidden |= part.hidden && candidate;
-            if !standing.active && self.troubles.is_leaving(task) {
-                leaving.add(part.share);
-                culprit_leaves |= part.enough;
-            } else if candidate {
-                free.add(part.share);
+        // Whoever could be nominated, now or soon. Rarely more than the minimum share has room for.
+        let mut candidates = Vec::new();
+        for (index, (part, standing)) in measured.of.iter().zip(self.sample.standings).enumerate() {
+            if standing.leaving {
+                leaving.add(part);
+                culprit_leaves |= judgement.is_enough(part);
+            } else if standing.look.is_broken(found.limit) {
+                hidden |= part.hidden;
+                free.add(part);
+                if judgement.is_enough(part) {
+                    candidates.push(index);
+                }
             }
         }
-        if culprit_leaves && !by_use {
+        if culprit_leaves && !judgement.is_by_use() {
             return Finding::TooEarly;
         }
-        let outside = value.filter(|_| by_use).map(|v| v * free.rest());
-        let later = value.filter(|_| by_use && leaving.0 > 0).map(|v| v * leaving.rest());
+        let whole = measured.whole.filter(|_| judgement.is_by_use());
+        judgement.outside = whole.map(|w| w * free.rest());
+        judgement.later = whole.filter(|_| !leaving.is_zero()).map(|w| w * leaving.rest());
 
-        let mut lines = Vec::with_capacity(self.tasks.len());
-        for (index, (task, part)) in self.tasks.iter().zip(&parts).enumerate() {
-            let (why_not, soon) = self.why_not(task, *part, standings[index], found.limit, outside, later);
-            let level = if by_use { Level::Safe } else { task.profile.level() };
-            let (share, weight) = (part.share, part.weight);
-            lines.push(Line { task: task.id, index, share, weight, level, why_not, soon });
+        let (mut eligible, mut soon): (Option<Rank>, Option<Rank>) = (None, None);
+        for index in candidates {
+            let first = match self.why_not(&judgement, index) {
+                (None, _) => &mut eligible,
+                (Some(_), true) => &mut soon,
+                (Some(_), false) => continue,
+            };
+            let rank = self.rank(&judgement, index);
+            if first.as_ref().is_none_or(|f| rank.is_above(f)) {
+                *first = Some(rank);
+            }
         }
-        match rank::verdict(&lines) {
-            Verdict::TooEarly => Finding::TooEarly,
-            Verdict::Nobody if told => Finding::TooEarly,
+        match (eligible, soon) {
+            // One that ranks above all eligible ones has not yet been measured for its sustain time.
+            (Some(e), Some(s)) if s.is_above(&e) => Finding::TooEarly,
             // Somebody's use is unknown in this very sample, and what nobody is known to use would make that
             // one the larger contributor: the next sample will tell.
-            Verdict::Nominated(index) if hidden && Some(all.rest()) >= parts[index].share => {
+            (Some(e), _) if hidden && Some(measured.all.rest()) >= measured.of[e.index].share => {
                 Finding::TooEarly
             }
-            Verdict::Nominated(index) => match self.breach(&self.tasks[index], found.limit) {
-                Some(breach) => Finding::Culprit { index, breach, blame: rank::ranking(lines, Some(index)) },
+            (Some(e), _) => match self.breach(e.index, found.limit) {
+                Some(breach) => {
+                    Finding::Culprit { index: e.index, breach, blame: self.blame(&judgement, Some(e.index)) }
+                }
                 None => Finding::TooEarly,
             },
-            Verdict::Nobody => {
+            (None, Some(_)) => Finding::TooEarly,
+            (None, None) if told => Finding::TooEarly,
+            (None, None) => {
                 // The breach that has lasted longest stands for all; then the lowest bound.
-                let worst = self
-                    .tasks
-                    .iter()
-                    .zip(&standings)
-                    .filter(|(t, st)| t.profile.blame() == Blame::Culprit && st.is_candidate(found.limit))
-                    .filter_map(|(t, _)| self.breach(t, found.limit))
-                    .min_by(|a, b| b.sustained_s.total_cmp(&a.sustained_s).then(a.bound.total_cmp(&b.bound)));
-                let bound = worst.unwrap_or_else(|| Breach::new(limit, 0.0, 0.0, found.held));
-                Finding::External { breach: bound, blame: rank::ranking(lines, None) }
+                let observed = self.sample.values[found.limit].unwrap_or(0.0);
+                let breach = Breach::new(HOST_LIMITS[found.limit], found.bound, observed, found.held());
+                Finding::External { breach, blame: self.blame(&judgement, None) }
             }
         }
     }
 
-    /// The breach as the profile of `task` sees it.
-    pub(super) fn breach(&self, task: &TaskReading, limit: usize) -> Option<Breach> {
-        let watch = self.watches.get(&task.profile).filter(|w| w.is_in_breach(limit))?;
+    /// The breach as the profile of the task at this place sees it.
+    pub(super) fn breach(&self, index: usize, limit: usize) -> Option<Breach> {
+        let (task, look) = (&self.sample.tasks[index], self.sample.standings[index].look);
+        let watch = self.watches.get(look).filter(|w| look.is_broken(limit) && w.is_in_breach(limit))?;
         let bound = task.profile.bound(HOST_LIMITS[limit])?;
-        Some(Breach::new(HOST_LIMITS[limit], bound, self.values[limit]?, watch.held(limit)))
+        Some(Breach::new(HOST_LIMITS[limit], bound, self.sample.values[limit]?, watch.held(limit)))
     }
 
-    /// Where each task stands. Neighbours often share a profile: its timers are then looked up once.
-    fn standings(&self) -> Vec<Standing<'_>> {
-        let mut last = None;
-        let stand = |task: &TaskReading| {
-            let serial = task.profile.0.serial;
-            let watch = match last {
-                Some((s, watch)) if s == serial => watch,
-                _ => self.watches.get(&task.profile),
-            };
-            last = Some((serial, watch));
-            Standing { active: self.troubles.is_active(task), watch }
-        };
-        self.tasks.iter().map(stand).collect()
-    }
-
-    /// What each task contributes, and the host's value that the shares are parts of.
-    fn measure(&self, found: InBreach) -> (Vec<Part>, Option<f64>) {
-        let min = self.settings.min_share;
+    /// What each task contributes.
+    fn measure(&self, found: InBreach, measured: &mut Measured) -> Rc<Parts> {
+        let Sample { at, host, values, tasks, .. } = *self.sample;
         if found.limit == MEMORY {
-            let shares = self.growth.shares(self.host, self.tasks);
-            let part = |task| {
-                let share = shares.as_ref().and_then(|s| s.share(task));
-                let growth = shares.as_ref().and_then(|s| s.growth_share(task));
-                let weight = match (share, growth) {
-                    (Some(s), Some(g)) => 0.5 * s + 0.5 * g,
-                    (s, _) => s.unwrap_or(0.0),
-                };
-                // While memory grows, one who does not grow is a bystander however large.
-                let enough = share.is_some_and(|s| s >= min) && growth.is_none_or(|g| g >= min);
-                Part { share, weight, enough, hidden: share.is_none() && self.growth.knew(task) }
-            };
-            return (self.tasks.iter().map(part).collect(), self.values[MEMORY]);
+            return Rc::new(self.growth.parts(host, tasks, values[MEMORY], self.settings.min_share));
         }
-        let window = self.ledger.window(self.at, self.host, found.sustain);
-        let signal = found.limit > MEMORY;
-        let part = |task| {
-            let used = window.use_of(task);
-            let busy_core = used.core_percent.is_some_and(|p| p >= self.settings.min_core_percent);
-            let enough = used.share.is_some_and(|s| s >= min) && (busy_core || !signal);
-            let hidden = used.share.is_none() && window.knew(task);
-            Part { share: used.share, weight: used.share.unwrap_or(0.0), enough, hidden }
+        let window = self.ledger.window(at, host, found.sustain());
+        if let Some((_, parts)) = measured.0.iter().find(|(place, _)| *place == window.place()) {
+            return parts.clone();
+        }
+        let parts = Rc::new(window.parts(tasks, self.settings));
+        measured.0.push((window.place(), parts.clone()));
+        parts
+    }
+
+    fn rank(&self, judgement: &Judgement<'_>, index: usize) -> Rank {
+        let task = &self.sample.tasks[index];
+        let level = if judgement.is_by_use() { Level::Safe } else { task.profile.level() };
+        Rank::new(task.id, index, &judgement.parts[index], level)
+    }
+
+    /// The ranking as records show it.
+    fn blame(&self, judgement: &Judgement<'_>, nominated: Option<usize>) -> Vec<Contribution> {
+        let ranking = rank::ranking(judgement.parts, nominated, |index| self.rank(judgement, index));
+        let contribution = |(number, rank): (u32, Rank)| {
+            let (why_not, _) = self.why_not(judgement, rank.index);
+            let share = judgement.parts[rank.index].share.unwrap_or(0.0);
+            Contribution { task: rank.task, rank: number, share, eligible: why_not.is_none(), why_not }
         };
-        (self.tasks.iter().map(part).collect(), window.host_percent())
+        ranking.into_iter().map(contribution).collect()
     }
 
     /// Why the task cannot be nominated, and whether that may change with time alone.
-    fn why_not(
-        &self,
-        task: &TaskReading,
-        part: Part,
-        standing: Standing<'_>,
-        limit: usize,
-        outside: Option<f64>,
-        later: Option<f64>,
-    ) -> (Option<WhyNot>, bool) {
+    fn why_not(&self, judgement: &Judgement<'_>, index: usize) -> (Option<WhyNot>, bool) {
+        let (task, standing) = (&self.sample.tasks[index], self.sample.standings[index]);
+        let part = &judgement.parts[index];
+        let limit = HOST_LIMITS[judgement.limit];
         if !standing.active {
             return (Some(WhyNot::Cancelling), false);
         }
-        let Some(bound) = task.profile.bound(HOST_LIMITS[limit]) else {
+        let Some(bound) = task.profile.bound(limit) else {
             return (Some(WhyNot::NoSuchLimit), false);
         };
-        let Some(watch) = standing.watch.filter(|w| w.is_broken(limit)) else {
+        let look = standing.look;
+        let Some(watch) = self.watches.get(look).filter(|_| look.is_broken(judgement.limit)) else {
             return (Some(WhyNot::NotInBreach), false);
         };
         if part.share.is_none() {
             return (Some(WhyNot::Unknown), false);
         }
-        if !part.enough {
+        if !judgement.is_enough(part) {
             return (Some(WhyNot::BelowMinimumShare), false);
         }
-        if outside.is_some_and(|o| HOST_LIMITS[limit].is_broken(bound, o)) {
+        if judgement.outside.is_some_and(|o| limit.is_broken(bound, o)) {
             return (Some(WhyNot::OutsideLoad), false);
         }
         // Those who are leaving are expected to bring the metric back: first see them gone.
-        let solved = later.is_some_and(|l| !HOST_LIMITS[limit].is_broken(bound, l));
-        if solved || !watch.is_in_breach(limit) {
+        let solved = judgement.later.is_some_and(|l| !limit.is_broken(bound, l));
+        if solved || !watch.is_in_breach(judgement.limit) {
             return (Some(WhyNot::NotInBreach), true);
         }
-        if self.at.since(task.started) < task.profile.sustain() {
+        let at = self.sample.at;
+        if at.since(task.started) < task.profile.sustain() || self.changes.is_new(at, task, judgement.limit) {
             return (Some(WhyNot::TooYoung), true);
         }
         (None, false)

@@ -2,9 +2,10 @@
 
 use super::blame::cpu::Ledger;
 use super::blame::memory::Growth;
+use super::change::Changes;
 use super::episode::Episode;
 use super::metric;
-use super::nominate::{Finding, Scene};
+use super::nominate::{Finding, Measured, Sample, Scene, Standing};
 use super::settle::{Cap, Settle};
 use super::task_limit::{Source, Troubles};
 use super::watch::{InBreach, Watches};
@@ -12,7 +13,7 @@ use super::{
     Action, Breach, Contribution, EngineSettings, HostReading, Mode, NotCancelled, TaskId, TaskReading,
 };
 use crate::clock::Time;
-use crate::supervisor::profile::Blame;
+use crate::supervisor::profile::{Blame, Profile};
 
 /// Decides who is cancelled. Pure: no clock, no thread, no randomness, so recorded readings give the same
 /// actions again.
@@ -53,11 +54,14 @@ pub struct Engine {
     now: Time,
     troubles: Troubles,
     watches: Watches,
+    changes: Changes,
     ledger: Ledger,
     growth: Growth,
     settle: Settle,
     cap: Cap,
     episodes: [Episode; 5],
+    /// Where each task of the present sample stands, in the order of the readings. Kept for its room alone.
+    standings: Vec<Standing>,
 }
 
 impl Engine {
@@ -71,9 +75,11 @@ impl Engine {
             now: Time::ZERO,
             troubles: Troubles::default(),
             watches: Watches::default(),
+            changes: Changes::default(),
             ledger: Ledger::default(),
             growth: Growth::default(),
             episodes: Default::default(),
+            standings: Vec::new(),
         }
     }
 
@@ -90,15 +96,20 @@ impl Engine {
         let values = metric::values(host);
         let mut actions = Vec::new();
 
-        self.watches.begin(self.pass);
+        self.watches.begin(self.pass, tasks.len());
+        let mut standings = std::mem::take(&mut self.standings);
+        standings.clear();
         for task in tasks {
             let (action, active) =
                 self.troubles.decide(at, task, self.settings.mode, Source::Sample(self.pass));
             actions.extend(action);
-            self.watches.look(at, &task.profile, active, &values);
+            let leaving = !active && self.troubles.is_leaving(task);
+            let look = self.watches.look(at, &task.profile, active, &values);
+            standings.push(Standing { active, leaving, look });
         }
         self.watches.finish();
         self.troubles.prune(self.pass);
+        self.changes.prune(at);
         actions.sort_by_key(subject);
 
         for (limit, episode) in self.episodes.iter_mut().enumerate() {
@@ -110,14 +121,17 @@ impl Engine {
         self.ledger.note(at, host, tasks, sustain, self.watches.began());
         self.growth.note(at, host, tasks);
 
-        self.cancel_any(at, host, &values, tasks, &mut actions);
+        let sample = Sample { at, host, values: &values, tasks, standings: &standings };
+        self.cancel_any(&sample, &mut actions);
         if !self.settle.is_holding() {
+            let mut measured = Measured::default();
             for found in self.watches.in_breach(Blame::Culprit) {
-                if self.nominate(found, at, host, &values, tasks, &mut actions) {
+                if self.nominate(found, &sample, &mut measured, &mut actions) {
                     break;
                 }
             }
         }
+        self.standings = standings;
         actions
     }
 
@@ -140,6 +154,19 @@ impl Engine {
         self.settle.ended(task, at);
     }
 
+    /// Puts a running task under another profile; its next reading comes with that one. Bounds that did not change
+    /// keep the time for which they have been broken, changed ones are measured anew. Returns false, and changes
+    /// nothing, if it was decided already to cancel the task.
+    pub fn replace_profile(&mut self, at: Time, task: TaskId, from: &Profile, to: &Profile) -> bool {
+        self.now = self.now.max(at);
+        if !self.troubles.replace_profile(task, from, to) {
+            return false;
+        }
+        self.watches.carry_over(from, to);
+        self.changes.note(at, task, from, to);
+        true
+    }
+
     /// Forgets a task that is no longer listed. To be told of every task that was cancelled, once it left
     /// the readings; the others are forgotten by themselves.
     pub fn forget(&mut self, task: TaskId) {
@@ -149,20 +176,15 @@ impl Engine {
     }
 
     /// The older behaviour: everyone whose profile has the limit and says `blame: "any"`.
-    fn cancel_any(
-        &mut self,
-        at: Time,
-        host: &HostReading,
-        values: &[Option<f64>; 5],
-        tasks: &[TaskReading],
-        actions: &mut Vec<Action>,
-    ) {
+    fn cancel_any(&mut self, sample: &Sample<'_>, actions: &mut Vec<Action>) {
         for found in self.watches.in_breach(Blame::Any) {
-            let scene = self.scene(at, host, values, tasks);
-            let mut hit: Vec<(&TaskReading, Breach)> = tasks
+            let scene = self.scene(sample);
+            let mut hit: Vec<(&TaskReading, Breach)> = sample
+                .tasks
                 .iter()
-                .filter(|t| t.profile.blame() == Blame::Any && self.troubles.is_active(t))
-                .filter_map(|t| Some((t, scene.breach(t, found.limit)?)))
+                .enumerate()
+                .filter(|(_, t)| t.profile.blame() == Blame::Any && self.troubles.is_active(t))
+                .filter_map(|(i, t)| Some((t, scene.breach(i, found.limit)?)))
                 .collect();
             hit.sort_by_key(|(t, _)| t.id);
             for (task, breach) in hit {
@@ -175,14 +197,13 @@ impl Engine {
     fn nominate(
         &mut self,
         found: InBreach,
-        at: Time,
-        host: &HostReading,
-        values: &[Option<f64>; 5],
-        tasks: &[TaskReading],
+        sample: &Sample<'_>,
+        measured: &mut Measured,
         actions: &mut Vec<Action>,
     ) -> bool {
         let told = self.episodes[found.limit].told_external();
-        match self.scene(at, host, values, tasks).judge(found, told) {
+        let finding = self.scene(sample).judge(found, told, measured);
+        match finding {
             Finding::TooEarly => false,
             Finding::External { breach, blame } => {
                 if self.episodes[found.limit].tell_external() {
@@ -192,9 +213,9 @@ impl Engine {
                 false
             }
             Finding::Culprit { index, breach, blame } => {
-                let task = &tasks[index];
+                let task = &sample.tasks[index];
                 let enforced = self.settings.mode == Mode::Enforce && task.profile.auto_cancel();
-                if enforced && !self.cap.take(at) {
+                if enforced && !self.cap.take(sample.at) {
                     if self.episodes[found.limit].tell_capped() {
                         let reason = NotCancelled::Capped;
                         actions.push(Action::Record { task: Some(task.id), breach, blame, reason });
@@ -228,21 +249,12 @@ impl Engine {
         new.then_some(Action::Record { task: Some(task.id), breach, blame, reason })
     }
 
-    fn scene<'a>(
-        &'a self,
-        at: Time,
-        host: &'a HostReading,
-        values: &'a [Option<f64>; 5],
-        tasks: &'a [TaskReading],
-    ) -> Scene<'a> {
+    fn scene<'a>(&'a self, sample: &'a Sample<'a>) -> Scene<'a> {
         Scene {
-            at,
-            host,
-            values,
-            tasks,
+            sample,
             settings: &self.settings,
-            troubles: &self.troubles,
             watches: &self.watches,
+            changes: &self.changes,
             ledger: &self.ledger,
             growth: &self.growth,
         }
@@ -259,6 +271,11 @@ fn subject(action: &Action) -> Option<TaskId> {
 
 #[cfg(test)]
 impl Engine {
+    /// Whether a nomination is still to be verified.
+    pub(in crate::supervisor) fn is_waiting(&self) -> bool {
+        self.settle.is_waiting()
+    }
+
     /// How many tasks have an entry.
     pub(super) fn remembered(&self) -> usize {
         self.troubles.len()

@@ -39,7 +39,7 @@ pub struct HostReading {
 pub struct TaskReading {
     /// Which task.
     pub id: TaskId,
-    /// The profile it started with.
+    /// The profile that it is under.
     pub profile: Profile,
     /// How it runs. A broken limit that this executor does not take is recorded and not enforced.
     pub executor: ExecutorKind,

@@ -25,7 +25,7 @@ pub struct EngineSettings {
     /// meanwhile, and sustain times are measured anew afterwards.
     pub settle: Duration,
     /// Most nominations for host limits in any sixty seconds. Task limits and profiles with
-    /// `blame: "any"` are not counted and not held back.
+    /// `blame: "any"` are not counted and not held back. At least one: to cancel nobody, [observe](Mode::Observe).
     pub max_cancellations_per_minute: u32,
     /// Percent of one core that a task must use before frames, latency or response times are blamed on it:
     /// on an idle machine the largest share of the processor is still next to nothing.
@@ -57,6 +57,11 @@ impl EngineSettings {
             let text = format!("{name} is {value}; it must lie between 0 and {most}");
             Err(Error::new(ErrorKind::InvalidArgument, text))
         };
+        if self.max_cancellations_per_minute == 0 {
+            let text = "max_cancellations_per_minute is 0; it must be at least 1; to record everything and cancel \
+                        nothing, only observe";
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
         check("min_share", self.min_share, 1.0)?;
         check("min_core_percent", self.min_core_percent, 100.0)
     }

@@ -4,32 +4,31 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::TaskId;
+use super::id_map::IdSet;
 use crate::clock::Time;
 
 /// Holds host nominations back from a cancellation until it was verified and the metrics had time to answer.
 #[derive(Clone, Debug)]
 pub(super) struct Settle {
     span: Duration,
-    waiting: Vec<TaskId>,
+    waiting: IdSet,
     until: Option<Time>,
 }
 
 impl Settle {
     pub(super) fn new(span: Duration) -> Self {
-        Settle { span, waiting: Vec::new(), until: None }
+        Settle { span, waiting: IdSet::default(), until: None }
     }
 
     /// `task` was nominated.
     pub(super) fn hold(&mut self, task: TaskId) {
-        self.waiting.push(task);
+        self.waiting.insert(task);
         self.until = None;
     }
 
     /// The cancellation of `task` ended. Does nothing if nobody waits for it.
     pub(super) fn ended(&mut self, task: TaskId, at: Time) {
-        let before = self.waiting.len();
-        self.waiting.retain(|t| *t != task);
-        if before > 0 && self.waiting.is_empty() {
+        if self.waiting.remove(&task) && self.waiting.is_empty() {
             self.until = Some(at + self.span);
         }
     }
@@ -41,6 +40,12 @@ impl Settle {
             self.until = None;
         }
         over
+    }
+
+    /// Whether the end of a cancellation is still to come.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Whether nominations are held back.

@@ -8,6 +8,7 @@ use super::timer::Timer;
 use super::{Action, Breach, Mode, NotCancelled, TaskId, TaskReading};
 use crate::clock::Time;
 use crate::supervisor::limit::Limit;
+use crate::supervisor::profile::Profile;
 
 /// What is remembered of tasks in trouble. A task that keeps its limits has no entry.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +98,26 @@ impl Troubles {
         trouble.pass = pass;
     }
 
+    /// The task left one profile for another. Returns false, and does nothing, if this engine said to cancel it.
+    pub(super) fn replace_profile(&mut self, task: TaskId, from: &Profile, to: &Profile) -> bool {
+        let Some(trouble) = self.by_task.get_mut(&task) else { return true };
+        if trouble.nominated {
+            return false;
+        }
+        for limit in Limit::ALL.into_iter().filter(|limit| from.bound(*limit) != to.bound(*limit)) {
+            let bit = 1u16 << limit as u16;
+            trouble.told &= !bit;
+            trouble.advised &= !bit;
+            if limit == Limit::TaskCpuPercent {
+                trouble.cpu.clean();
+            }
+        }
+        if trouble.is_over() {
+            self.by_task.remove(&task);
+        }
+        true
+    }
+
     /// Whether the task may still be cancelled.
     pub(super) fn is_active(&self, task: &TaskReading) -> bool {
         !task.cancelling && !self.get(task).is_some_and(|t| t.nominated)
@@ -140,7 +161,8 @@ impl Trouble {
             let bit = 1u16 << limit as u16;
             let (bound, observed, sustained) = match look(limit, at, task) {
                 Look::Broken { bound, observed } if limit == Limit::TaskCpuPercent => {
-                    let held = self.cpu.broken(at);
+                    self.cpu.broken(at);
+                    let held = self.cpu.held();
                     if held < task.profile.sustain() {
                         continue;
                     }

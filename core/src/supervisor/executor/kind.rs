@@ -8,6 +8,7 @@ use super::process::{Tree, TreeUse, TreeWatcher};
 use super::thread::ThreadState;
 use super::thread_clock::ThreadClock;
 use crate::supervisor::limit::ExecutorKind;
+use crate::supervisor::outcome::Outcome;
 use crate::supervisor::stopper::Stopper;
 
 /// How a task runs.
@@ -85,12 +86,27 @@ impl Executor {
         }
     }
 
-    /// Whether an end after force was by force. A host's stopper answers late that it has none.
-    pub(crate) fn was_forced(&self) -> bool {
+    /// Whether force was used, once it was asked for: a host's stopper answers late that it has none, and a future may
+    /// come to its own end first.
+    pub(crate) fn used_force(&self) -> bool {
         match self {
             Executor::Custom(custom) => custom.was_forced(),
             Executor::Future(future) => !future.left_by_itself(),
             _ => true,
+        }
+    }
+
+    /// The outcome of work that was seen to be gone, given what the ladder takes it for.
+    pub(crate) fn judge(&self, outcome: Outcome) -> Outcome {
+        match self {
+            _ if !self.used_force() => Outcome::Stopped,
+            Executor::Process(work) => match work.tree.report() {
+                Some(end) if !end.proved => Outcome::StillRunning,
+                // It is killed at once, so whether the ladder came to force says nothing.
+                Some(end) if end.guardian_killed => Outcome::Killed,
+                _ => outcome,
+            },
+            _ => outcome,
         }
     }
 
@@ -126,11 +142,9 @@ impl Executor {
         }
     }
 
-    /// Takes out what holds something of the host's own, so that it is dropped where the caller chooses.
-    pub(crate) fn take_host_value(&mut self) -> Option<Executor> {
-        let holds = matches!(self, Executor::Future(_) | Executor::Custom(_));
-        // What stays is a thread that never began.
-        holds.then(|| std::mem::replace(self, Executor::Thread(Arc::default())))
+    /// Whether dropping it may run code of the host's: a waker or a stopper.
+    pub(crate) fn holds_host_value(&self) -> bool {
+        matches!(self, Executor::Future(_) | Executor::Custom(_))
     }
 
     /// Its command with secrets masked.

@@ -20,6 +20,12 @@ impl Drop for Owner {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many clocks the calling thread has read.
+    pub(crate) static READS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 thread_local! {
     static OWN: Owner = Owner(Arc::new(ThreadClock { id: ClockId::of_this_thread(), alive: AtomicBool::new(true) }));
 }
@@ -35,6 +41,8 @@ impl ThreadClock {
 
     /// Processor time since the thread began, or `None` if that is not known or the thread is gone.
     pub(crate) fn read(&self) -> Option<Duration> {
+        #[cfg(test)]
+        READS.set(READS.get() + 1);
         let time = self.id.as_ref()?.read()?;
         // Asked after the read: if the thread still lived then, its id was its own.
         self.alive.load(Ordering::Acquire).then_some(time)

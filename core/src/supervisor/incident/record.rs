@@ -63,7 +63,9 @@ pub struct Incident {
     /// Milliseconds from the request until the outcome was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_after_ms: Option<f64>,
-    /// The task's guardian was killed, so it is known only of the processes seen before that they are gone.
+    /// The task's guardian was killed and no cgroup held the tree. Every process that was known is gone; one that
+    /// was hidden since the last look may run on, and nothing can find it. So the outcome is `StillRunning`, with
+    /// nothing in `alive`, and it is the last word: the task is not listed any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproved: bool,
     /// Ids of processes that were not seen to leave.
@@ -198,13 +200,15 @@ impl Incident {
                 .map_err(|e| Error::io(format_args!("reading the incident file {}", part.display()), e))?;
             for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
                 let whole = line.ends_with(b"\n");
-                if line.trim_ascii().is_empty() {
+                // Without its end: a text that was cut short would go on with the line feed, and be wrong there.
+                let line = line.trim_ascii();
+                if line.is_empty() {
                     continue;
                 }
                 let incident: Incident = match serde_json::from_slice(line) {
                     Ok(incident) => incident,
                     // Cut short by a crash, and its line ended since: it lacks its last brace.
-                    Err(e) if !whole || e.is_eof() || !line.trim_ascii_end().ends_with(b"}") => continue,
+                    Err(e) if !whole || e.is_eof() || !line.ends_with(b"}") => continue,
                     Err(e) => {
                         let place = format!("{} line {}: no incident: {e}", part.display(), number + 1);
                         return Err(Error::new(ErrorKind::Io, place).because(e));
@@ -233,7 +237,11 @@ impl Incident {
                 "cancelled {who}: {}; {outcome} after {:.0} ms{}",
                 self.cause,
                 self.verified_after_ms.unwrap_or(0.0),
-                if self.unproved { ", not proved: its guardian was killed" } else { "" },
+                if self.unproved {
+                    ": its guardian was killed; every known process of it is gone, one that it hid may run on"
+                } else {
+                    ""
+                },
             ),
             (ActionTaken::Cancel, None) => format!("cancelling {who}: {}", self.cause),
             (ActionTaken::Record, _) => {
@@ -248,5 +256,35 @@ impl Incident {
                 format!("recorded for {who}: {}; nobody was cancelled: {reason}", self.cause)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cut_short_after_any_byte_and_ended_later_is_passed_over() {
+        // The text ends like a record, so that a cut behind it looks whole.
+        let line = r#"{"schema":1,"id":"1","time":"2026-01-31T12:00:00.000Z","cause":{"asked":"f() { {x} }"},"action":"cancel"}"#;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("incidents.jsonl");
+        let next = line.replace(r#""id":"1""#, r#""id":"2""#);
+        for cut in 1..line.len() {
+            std::fs::write(&path, format!("{}\n{next}\r\n", &line[..cut])).unwrap();
+            let read = Incident::read_file(&path).unwrap_or_else(|e| panic!("cut after {cut} bytes: {e}"));
+            assert_eq!(
+                read.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(),
+                ["2"],
+                "cut after {cut} bytes"
+            );
+        }
+        std::fs::write(&path, format!("{line}\n{{\"level\": \"safe\"}}\n")).unwrap();
+        assert!(
+            Incident::read_file(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("incidents.jsonl line 2: no incident")
+        );
     }
 }

@@ -46,6 +46,8 @@ impl Report {
                 Cause::Breach(breach) => breach.limit.name(),
                 Cause::Asked(_) => "asked",
                 Cause::Shutdown => "shutdown",
+                Cause::GuardianKilled => "guardian_killed",
+                Cause::Leftovers => "leftovers",
             };
             *report.rules.entry(rule.to_owned()).or_default() += 1;
         }

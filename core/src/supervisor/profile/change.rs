@@ -120,12 +120,13 @@ fn bound(limit: Limit, value: f64) -> Result<(), Fault> {
     // Written so that NaN fails too.
     if !(value > 0.0 && value <= highest) {
         return fault(format!(
-            "{value} is out of range; give {} above 0 and at most {highest}",
+            "{} is out of range; give {} above 0 and at most {highest}",
+            duration::spelt(value),
             unit_in_words(limit)
         ));
     }
     if limit == Limit::TaskProcesses && value.fract() != 0.0 {
-        return fault(format!("{value} is not a whole number of processes"));
+        return fault(format!("{} is not a whole number of processes", duration::spelt(value)));
     }
     let too_short = matches!(limit, Limit::MaxDuration | Limit::TaskIdle)
         && duration::from_secs(value).is_ok_and(|d| d.is_zero());

@@ -37,15 +37,18 @@ pub(super) const BLAMES: [(&str, Blame); 2] = [("culprit", Blame::Culprit), ("an
 pub(super) fn read(label: &str, text: &str) -> Result<Document> {
     // Some editors put a byte order mark first.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let parsed = json::parse(text).map_err(|e| {
+    let parsed = json::parse(text).map_err(|json::Fault { key, word, error: e }| {
         let what = match e.is_eof() {
             true if text.trim().is_empty() => {
                 "is empty; write a JSON object such as {\"level\": \"safe\"}".into()
             }
             true => format!("ends too early, as if half-written: {e}"),
-            false => format!("is not valid JSON: {e}"),
+            false if word.is_empty() => format!("is not valid JSON: {e}"),
+            false => format!("{word} is not valid JSON: {e}"),
         };
-        Error::new(ErrorKind::InvalidProfile, format!("{label}: {what}")).because(e)
+        // Where a text breaks off says nothing of the key before.
+        let key = if e.is_eof() { "" } else { &*key };
+        fault(label, key, &what).because(e)
     })?;
     let Value::Object(map) = &parsed else {
         return Err(fault(label, "", &value::wrong(&parsed, "a JSON object, as a profile must be")));

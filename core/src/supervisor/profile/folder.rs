@@ -13,10 +13,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// The largest file that can be a profile, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// All profile files of `folder` by name. Hidden files, folders, and files that do not end in `.json` are left out.
+/// All profile files of `folder` by name. Hidden files, folders, and files that do not end in `.json`, in capitals or
+/// not, are left out.
 pub(super) fn read(folder: &Path) -> Result<BTreeMap<String, Sheet>> {
     let failed = |e| Error::io(format_args!("reading the profile folder {}", folder.display()), e);
-    let mut sheets = BTreeMap::new();
+    let mut sheets: BTreeMap<String, Sheet> = BTreeMap::new();
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         paths.push(entry.map_err(failed)?.path());
@@ -25,7 +26,7 @@ pub(super) fn read(folder: &Path) -> Result<BTreeMap<String, Sheet>> {
     paths.sort_unstable();
     for path in paths {
         let hidden = path.file_name().is_none_or(|n| n.as_encoded_bytes().starts_with(b"."));
-        if hidden || path.extension().is_none_or(|e| e != "json") {
+        if hidden || path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("json")) {
             continue;
         }
         let label = path.display().to_string();
@@ -39,6 +40,11 @@ pub(super) fn read(folder: &Path) -> Result<BTreeMap<String, Sheet>> {
             .ok_or_else(|| refused(format!("{label}: the name of a profile file must be UTF-8")))?;
         if let Some(fault) = name_fault(name) {
             return Err(refused(format!("{label}: {fault}")));
+        }
+        if let Some(other) = sheets.get(name) {
+            let message =
+                format!("{label}: the profile {name:?} is in {} too; keep one of the two", other.label);
+            return Err(refused(message));
         }
         let text = text_of(&path, &label)?;
         let document = document::read(&label, &text)?;

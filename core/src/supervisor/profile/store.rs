@@ -76,8 +76,8 @@ impl Profiles {
         Profiles::over(None, State::default().merged([], None))
     }
 
-    /// The built-in profiles, and over them the `*.json` files of `folder`, each named after its stem. Hidden
-    /// files and folders inside are left out.
+    /// The built-in profiles, and over them the `*.json` files of `folder`, each named after its stem; `.JSON` is
+    /// the same ending. Hidden files and folders inside are left out.
     ///
     /// # Errors
     /// [`Io`](ErrorKind::Io) for a folder or file that cannot be read; [`InvalidProfile`](ErrorKind::InvalidProfile)

@@ -90,8 +90,20 @@ fn every_mistake_is_named_with_key_and_value_and_what_would_be_right() {
         (r#"{"host": {"max_cpu_percent": "80"}}"#, &["host.max_cpu_percent", "\"80\" is not a number"]),
         (r#"{"host": {"max_cpu_percent": -1}}"#, &["host.max_cpu_percent", "-1 is out of range"]),
         (r#"{"host": {"max_cpu_percent": 101}}"#, &["101 is out of range", "at most 100"]),
-        (r#"{"host": {"max_cpu_percent": NaN}}"#, &["not valid JSON", "line 1 column"]),
-        (r#"{"host": {"max_cpu_percent": 1e999}}"#, &["out of range", "line 1 column"]),
+        (
+            r#"{"host": {"max_cpu_percent": NaN}}"#,
+            &["\"p\": host.max_cpu_percent: NaN is not valid JSON", "line 1 column"],
+        ),
+        (
+            r#"{"host": {"max_cpu_percent": 1e999}}"#,
+            &["\"p\": host.max_cpu_percent: 1e999 is not valid JSON: number out of range", "line 1 column"],
+        ),
+        (r#"{"max_duration": 5m}"#, &["max_duration: 5m is not valid JSON", "line 1 column"]),
+        (r#"{"thresholds": {"fps": -inf}}"#, &["thresholds.fps: -inf is not valid JSON"]),
+        (r#"{"task": {"max_memory_mib": 1e300}}"#, &["task.max_memory_mib: 1e300 is out of range"]),
+        (r#"{"task": {"max_processes": 1.5e-300}}"#, &["max_processes: 1.5e-300 is not a whole number"]),
+        (r#"{"grace": 1e300}"#, &["grace: 1e300 is longer than 100 years"]),
+        (r#"{"grace": -1e300}"#, &["grace: -1e300 is negative"]),
         (r#"{"task": {"max_memory_mib": 0}}"#, &["task.max_memory_mib", "0 would"]),
         (r#"{"task": {"max_processes": 1.5}}"#, &["task.max_processes", "1.5 is not a whole number"]),
         (r#"{"host": null}"#, &["host: null is not an object"]),
@@ -111,7 +123,7 @@ fn every_mistake_is_named_with_key_and_value_and_what_would_be_right() {
         (r#"{"extends": "atack"}"#, &["extends: no profile is named \"atack\"; did you mean \"attack\"?"]),
         (r#"{"extends": 5}"#, &["extends: 5 is not a text"]),
         (r#"{"level": "safe", "level": "risky"}"#, &["\"level\" is given twice", "column"]),
-        (r#"{"level": "saf"#, &["half-written", "line 1 column"]),
+        (r#"{"level": "saf"#, &["\"p\": ends too early, as if half-written", "line 1 column"]),
         ("", &["is empty"]),
         ("[]", &["[] is a list, not a JSON object"]),
         (r#"{} {}"#, &["not valid JSON", "trailing"]),
@@ -150,6 +162,35 @@ fn a_folder_is_read_over_the_built_ins_and_other_files_are_left_alone() {
     assert_eq!((deep.name(), deep.level(), deep.grace()), ("deep", Level::Safe, Duration::from_secs(1)));
     assert_eq!(profiles.get("base").unwrap().level(), Level::Dangerous);
     assert_eq!((deep.host().min_fps, deep.host().max_cpu_percent), (Some(5.0), Some(80.0)));
+}
+
+#[test]
+fn an_ending_in_capitals_is_the_same_ending() {
+    let profiles = load(&[("Raid.JSON", r#"{"level": "risky"}"#), ("b.Json", "{}")]).unwrap();
+    assert_eq!(profiles.get("Raid").unwrap().level(), Level::Risky);
+    assert!(profiles.get("b").is_ok() && profiles.get("raid").is_err());
+    assert!(load(&[("Raid.JSON", "{")]).unwrap_err().contains("Raid.JSON: ends too early"));
+    // A file system that ignores case has only one of the two.
+    let twice = folder(&[("raid.JSON", "{}"), ("raid.json", "{}")]);
+    if fs::read_dir(twice.path()).unwrap().count() == 2 {
+        let e = Profiles::load_dir(twice.path()).unwrap_err().to_string();
+        assert!(e.contains("raid.json: the profile \"raid\" is in") && e.contains("raid.JSON too"), "{e}");
+    }
+}
+
+#[test]
+fn fractions_of_any_length_survive_writing_and_reading() {
+    let mut value = 1.0 / 3.0;
+    for _ in 0..2_000 {
+        value = (value * 7.3 + 0.000_123) % 97.0;
+        let p = Profile::builder("p")
+            .host_max_cpu_percent(value)
+            .task_max_cpu_seconds(value / 1e9)
+            .build()
+            .unwrap();
+        let back = parse(&p.to_json().to_string()).unwrap();
+        assert!(back.0.is_same(&p.0), "{value}: {back:?}");
+    }
 }
 
 #[test]

@@ -13,10 +13,10 @@ use crate::monitor::Cpu;
 
 /// Ticks of one core, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Ticks {
-    busy: u64,
+pub(super) struct Ticks {
+    pub(super) busy: u64,
     /// All that could have been used: time that a hypervisor gave to others is not in it.
-    usable: u64,
+    pub(super) usable: u64,
 }
 
 /// One reading of all counters.
@@ -116,7 +116,7 @@ impl CpuFiles {
 }
 
 /// Fills `cores` by the number of each core; one that is switched off keeps zeros.
-fn parse(stat: &[u8], cores: &mut Vec<Ticks>) -> Option<()> {
+pub(super) fn parse(stat: &[u8], cores: &mut Vec<Ticks>) -> Option<()> {
     cores.clear();
     for line in text::lines(stat) {
         let Some(rest) = line.strip_prefix(b"cpu") else {

@@ -31,7 +31,7 @@ impl DiskFile {
 
 /// Bytes read and written by all disks. Partitions and devices that stand on others are left out: their
 /// bytes are counted where they arrive.
-fn totals(stats: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn totals(stats: &[u8]) -> Option<(u64, u64)> {
     let mut disk: &[u8] = b"";
     let (mut read, mut written) = (0u64, 0u64);
     for line in text::lines(stats) {

@@ -3,6 +3,8 @@
 mod cgroup;
 mod cpu;
 mod disk;
+#[cfg(fuzzing)]
+pub(in crate::monitor) mod fuzz;
 mod load;
 mod machine;
 mod memory;
@@ -11,5 +13,7 @@ mod pressure;
 mod process;
 mod text;
 
+pub(crate) use cgroup::Hierarchies;
 pub(in crate::monitor) use machine::Machine;
-pub(in crate::monitor) use process::system;
+pub(crate) use process::system;
+pub(in crate::monitor) use text::{number, stat};

@@ -28,7 +28,7 @@ impl NetworkFile {
 }
 
 /// Bytes received and sent by every interface but loopback.
-fn totals(dev: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn totals(dev: &[u8]) -> Option<(u64, u64)> {
     let (mut received, mut sent) = (0u64, 0u64);
     // The two lines of headings have no colon; a name may stand against its first number.
     for line in text::lines(dev) {

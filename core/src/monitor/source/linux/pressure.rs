@@ -24,9 +24,9 @@ impl PressureFiles {
     pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Pressure>> {
         let mut read = || -> io::Result<Pressure> {
             Ok(Pressure {
-                cpu: some_avg10(&mut self.cpu, buffer)?,
-                memory: some_avg10(&mut self.memory, buffer)?,
-                io: some_avg10(&mut self.io, buffer)?,
+                cpu: percent(&mut self.cpu, buffer)?,
+                memory: percent(&mut self.memory, buffer)?,
+                io: percent(&mut self.io, buffer)?,
             })
         };
         match read() {
@@ -37,10 +37,26 @@ impl PressureFiles {
     }
 }
 
-fn some_avg10(file: &mut Kept, buffer: &mut Vec<u8>) -> io::Result<f64> {
-    let found = text::lines(file.read(buffer)?)
-        .find_map(|line| line.strip_prefix(b"some avg10="))
-        .and_then(|rest| text::words(rest).next())
-        .and_then(text::decimal);
-    found.ok_or_else(|| text::malformed(file.path(), "no line starts with \"some avg10=\""))
+fn percent(file: &mut Kept, buffer: &mut Vec<u8>) -> io::Result<f64> {
+    some_avg10(file.read(buffer)?)
+        .ok_or_else(|| text::malformed(file.path(), "no line starts with \"some avg10=\""))
+}
+
+pub(super) fn some_avg10(stall: &[u8]) -> Option<f64> {
+    let rest = text::lines(stall).find_map(|line| line.strip_prefix(b"some avg10="))?;
+    text::words(rest).next().and_then(text::decimal).filter(|percent| *percent <= 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_percentage_is_refused() {
+        assert_eq!(some_avg10(b"some avg10=1.50 avg60=0.00\nfull avg10=9.00\n"), Some(1.5));
+        assert_eq!(some_avg10(b"some avg10=100.00 avg60=0.00\n"), Some(100.0));
+        for text in [&b""[..], b"full avg10=1.0", b"some avg10=", b"some avg10=-3", b"some avg10=100.01"] {
+            assert_eq!(some_avg10(text), None);
+        }
+    }
 }

@@ -87,8 +87,9 @@ impl ProcessFiles {
     }
 }
 
-/// A constant of the running system.
-pub(in crate::monitor) fn system(name: libc::c_int, usual: u64) -> u64 {
+/// A constant of the running system. Asked of the C library: the other way, through the auxiliary vector, crashes under
+/// valgrind.
+pub(crate) fn system(name: libc::c_int, usual: u64) -> u64 {
     // SAFETY: sysconf takes any number and touches no memory of ours; it answers -1 to one it does not know.
     let value = unsafe { libc::sysconf(name) };
     u64::try_from(value).ok().filter(|v| *v > 0).unwrap_or(usual)
@@ -100,7 +101,7 @@ fn cpu_time() -> Duration {
 }
 
 /// The second number.
-fn resident_pages(statm: &[u8]) -> Option<u64> {
+pub(super) fn resident_pages(statm: &[u8]) -> Option<u64> {
     text::number(text::words(statm).nth(1)?)
 }
 

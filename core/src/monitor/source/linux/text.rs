@@ -87,8 +87,16 @@ pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty())
 }
 
+/// The name in a line of `/proc/PID/stat`, and the fields behind it, the state first. The name may hold blanks and
+/// brackets.
+pub(in crate::monitor) fn stat(line: &[u8]) -> Option<(&[u8], impl Iterator<Item = &[u8]>)> {
+    let open = line.iter().position(|b| *b == b'(')?;
+    let close = line.iter().rposition(|b| *b == b')')?;
+    Some((line.get(open + 1..close)?, words(line.get(close + 1..)?)))
+}
+
 /// A decimal number without sign; `None` for anything else and for what does not fit.
-pub(super) fn number(word: &[u8]) -> Option<u64> {
+pub(in crate::monitor) fn number(word: &[u8]) -> Option<u64> {
     if word.is_empty() {
         return None;
     }
@@ -98,9 +106,10 @@ pub(super) fn number(word: &[u8]) -> Option<u64> {
     })
 }
 
-/// A decimal number with or without fraction.
+/// A decimal number with or without fraction, without sign or exponent.
 pub(super) fn decimal(word: &[u8]) -> Option<f64> {
-    std::str::from_utf8(word).ok()?.parse().ok().filter(|v: &f64| v.is_finite())
+    let plain = word.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+    std::str::from_utf8(word).ok().filter(|_| plain)?.parse().ok().filter(|v: &f64| v.is_finite())
 }
 
 /// The number after `key` at the start of a line, as in `inactive_file 4096`.
@@ -119,7 +128,9 @@ mod tests {
             assert_eq!(number(word), None);
         }
         assert_eq!(decimal(b"0.25"), Some(0.25));
-        assert_eq!(decimal(b"NaN"), None);
+        for word in [&b"NaN"[..], b"inf", b"-1", b"1e300", b"", b".", &[b'9'; 400]] {
+            assert_eq!(decimal(word), None);
+        }
     }
 
     #[test]

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use super::part::{Part, Parts};
+use super::seat::Seats;
 use crate::clock::Time;
-use crate::supervisor::engine::id_map::{IdMap, IdSet};
 use crate::supervisor::engine::metric::known;
-use crate::supervisor::engine::{HostReading, TaskReading};
+use crate::supervisor::engine::{EngineSettings, HostReading, TaskReading};
+
+/// In a column of processor times: it could not be read.
+const UNKNOWN: u64 = u64::MAX;
+/// In a column of processor times: the task was not listed.
+const ABSENT: u64 = u64::MAX - 1;
 
 /// Snapshots of everybody's processor time, kept while a limit that is ranked by it is broken.
 ///
@@ -13,25 +19,21 @@ use crate::supervisor::engine::{HostReading, TaskReading};
 /// window slides along and an old load cannot hide a new hog. Few are kept, whatever the number of profiles.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Ledger {
+    seats: Seats,
+    /// Nanoseconds by seat, in the present sample.
+    now: Vec<u64>,
     snapshots: Vec<Snapshot>,
 }
 
 #[derive(Clone, Debug)]
 struct Snapshot {
     at: Time,
+    /// The round of the seats. A task that is not listed for a moment is known again as long as a snapshot knows it.
+    round: u64,
     busy: Option<Duration>,
-    used: IdMap<Duration>,
-    /// Tasks whose time was unknown; each moves to `used` with the first value seen.
-    missing: IdSet,
-}
-
-/// What one task used of the processor in a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in super::super) struct CpuUse {
-    /// 0 to 1: its part of the processor time that the machine used.
-    pub(in super::super) share: Option<f64>,
-    /// Percent of one core.
-    pub(in super::super) core_percent: Option<f64>,
+    /// Nanoseconds by seat. A time that was unknown is filled in with the first value seen.
+    used: Vec<u64>,
+    incomplete: bool,
 }
 
 impl Ledger {
@@ -48,21 +50,24 @@ impl Ledger {
         began: bool,
     ) {
         let Some((shortest, longest)) = sustain else {
-            self.snapshots.clear();
+            self.clear();
             return;
         };
-        for snapshot in self.snapshots.iter_mut().filter(|s| !s.missing.is_empty()) {
-            for task in tasks {
-                if let Some(time) = task.cpu_time
-                    && snapshot.missing.remove(&task.id)
-                {
-                    snapshot.used.insert(task.id, time);
-                }
+        let Ledger { seats, now, snapshots } = self;
+        let oldest = snapshots.first().map_or(u64::MAX, |s| s.round);
+        seats.take(tasks, oldest, |task, seat, new| {
+            if new {
+                seat_anew(now, seat);
+                snapshots.iter_mut().for_each(|s| seat_anew(&mut s.used, seat));
             }
-        }
+            now[seat] = task.cpu_time.map_or(UNKNOWN, nanos);
+        });
+        snapshots.iter_mut().filter(|s| s.incomplete).for_each(|s| s.complete(now));
         let spacing = (shortest / 2).max(longest / 6).max(Duration::from_secs(1));
         if began || self.snapshots.last().is_none_or(|s| at.since(s.at) >= spacing) {
-            self.snapshots.push(Snapshot::take(at, host, tasks));
+            let (used, round) = (self.now.clone(), self.seats.round());
+            let incomplete = used.contains(&UNKNOWN);
+            self.snapshots.push(Snapshot { at, round, busy: host.cpu_busy, used, incomplete });
         }
         // The oldest is of use only while no later one covers the longest window.
         while self.snapshots.get(1).is_some_and(|s| at.since(s.at) >= longest) {
@@ -79,6 +84,8 @@ impl Ledger {
     /// Forgets everything.
     pub(in super::super) fn clear(&mut self) {
         self.snapshots.clear();
+        self.seats.clear();
+        self.now.clear();
     }
 
     /// The window that reaches back for `span`, or as far as is known.
@@ -88,72 +95,96 @@ impl Ledger {
         host: &'a HostReading,
         span: Duration,
     ) -> Window<'a> {
-        let covering = self.snapshots.iter().rfind(|s| at.since(s.at) >= span);
-        let from = covering.or(self.snapshots.first()).filter(|s| s.at < at);
+        let place = self.snapshots.iter().rposition(|s| at.since(s.at) >= span).unwrap_or(0);
+        let from = self.snapshots.get(place).filter(|s| s.at < at);
         let busy = from.and_then(|s| Some(host.cpu_busy?.saturating_sub(s.busy?))).filter(|b| !b.is_zero());
-        Window { at, host, from, busy }
+        Window { at, host, ledger: self, place, from, busy }
     }
 }
 
 impl Snapshot {
-    fn take(at: Time, host: &HostReading, tasks: &[TaskReading]) -> Self {
-        let mut used = IdMap::with_capacity_and_hasher(tasks.len(), Default::default());
-        let mut missing = IdSet::default();
-        for task in tasks {
-            match task.cpu_time {
-                Some(time) => {
-                    used.insert(task.id, time);
-                }
-                None => {
-                    missing.insert(task.id);
-                }
+    /// Fills in what was unknown.
+    fn complete(&mut self, now: &[u64]) {
+        self.incomplete = false;
+        for (used, now) in self.used.iter_mut().zip(now) {
+            if *used == UNKNOWN {
+                *used = *now;
+                self.incomplete |= *now == UNKNOWN;
             }
         }
-        Snapshot { at, busy: host.cpu_busy, used, missing }
     }
+}
+
+fn seat_anew(column: &mut Vec<u64>, seat: usize) {
+    if column.len() <= seat {
+        column.resize(seat + 1, ABSENT);
+    }
+    column[seat] = ABSENT;
+}
+
+/// Half a thousand years at most.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).min(ABSENT - 1)
 }
 
 /// A span of time over which shares are measured.
 pub(in super::super) struct Window<'a> {
     at: Time,
     host: &'a HostReading,
+    ledger: &'a Ledger,
+    place: usize,
     from: Option<&'a Snapshot>,
     busy: Option<Duration>,
 }
 
 impl Window<'_> {
-    /// What `task` used. Where processor times are unknown, its present percentage stands in for them.
-    pub(in super::super) fn use_of(&self, task: &TaskReading) -> CpuUse {
-        let used = self.from.and_then(|from| {
-            let now = task.cpu_time?;
-            match from.used.get(&task.id) {
-                Some(then) => Some(now.saturating_sub(*then)),
-                None if from.missing.contains(&task.id) => None,
-                // Not there yet at the time: all it used, it used since.
-                None => Some(now),
-            }
-        });
-        let now = known(task.cpu_percent);
-        let share = match (used, self.busy) {
-            (Some(used), Some(busy)) => Some(used.as_secs_f64() / busy.as_secs_f64()),
-            _ => now.and_then(|p| Some(p / self.core_percent_used()?)),
-        };
-        let core_percent = match (used, self.from) {
-            (Some(used), Some(from)) => {
-                Some(100.0 * used.as_secs_f64() / self.at.since(from.at).as_secs_f64())
-            }
-            _ => now,
-        };
-        CpuUse { share: known(share).map(|s| s.min(1.0)), core_percent: known(core_percent) }
+    /// Which of the snapshots it begins with. Windows of one sample that share it are the same.
+    pub(in super::super) fn place(&self) -> usize {
+        self.place
     }
 
-    /// Whether the task's use was known when the window began.
-    pub(in super::super) fn knew(&self, task: &TaskReading) -> bool {
-        self.from.is_some_and(|from| from.used.contains_key(&task.id))
+    /// What each task used. Where processor times are unknown, its present percentage stands in for them.
+    pub(in super::super) fn parts(&self, tasks: &[TaskReading], settings: &EngineSettings) -> Parts {
+        let busy = self.busy.map(|b| b.as_nanos() as f64);
+        let elapsed = self.from.map(|s| self.at.since(s.at).as_nanos() as f64);
+        let now_used = self.core_percent_used();
+        let part = |(i, task): (usize, &TaskReading)| {
+            let (then, used) = self.used(i);
+            let now = known(task.cpu_percent);
+            let share = match (used, busy) {
+                (Some(used), Some(busy)) => Some(used / busy),
+                _ => now.and_then(|p| Some(p / now_used?)),
+            };
+            let core_percent = match (used, elapsed) {
+                (Some(used), Some(elapsed)) => Some(100.0 * used / elapsed),
+                _ => now,
+            };
+            let share = known(share).map(|s| s.min(1.0));
+            let mut part = Part::new(share, share.unwrap_or(0.0));
+            part.enough = share.is_some_and(|s| s >= settings.min_share);
+            part.busy = known(core_percent).is_some_and(|p| p >= settings.min_core_percent);
+            part.hidden = share.is_none() && then;
+            part
+        };
+        Parts::new(tasks.iter().enumerate().map(part).collect(), self.host_percent())
+    }
+
+    /// Whether a task's processor time was known when the window began, and the nanoseconds that it used since.
+    fn used(&self, index: usize) -> (bool, Option<f64>) {
+        let Some(from) = self.from else { return (false, None) };
+        let seat = self.ledger.seats.of(index);
+        match (from.used[seat], self.ledger.now[seat]) {
+            (UNKNOWN, _) => (false, None),
+            (ABSENT, UNKNOWN) => (false, None),
+            (_, UNKNOWN) => (true, None),
+            // Not there yet at the time: all it used, it used since.
+            (ABSENT, now) => (false, Some(now as f64)),
+            (then, now) => (true, Some(now.saturating_sub(then) as f64)),
+        }
     }
 
     /// The machine's use in percent of its capacity: the mean of the window, or the present value.
-    pub(in super::super) fn host_percent(&self) -> Option<f64> {
+    fn host_percent(&self) -> Option<f64> {
         let mean = self.busy.zip(self.from).map(|(busy, from)| {
             100.0 * busy.as_secs_f64() / (self.at.since(from.at).as_secs_f64() * self.host.cpu_capacity)
         });

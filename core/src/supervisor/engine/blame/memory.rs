@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::part::{Part, Parts};
 use crate::clock::Time;
 use crate::supervisor::engine::id_map::{IdMap, IdSet};
 use crate::supervisor::engine::{HostReading, TaskReading};
@@ -68,20 +69,37 @@ impl Growth {
         self.unseen = unseen;
     }
 
-    /// Who uses how much, and who grew. `None` if the host's use is unknown or zero.
-    pub(in super::super) fn shares(&self, host: &HostReading, tasks: &[TaskReading]) -> Option<Shares<'_>> {
-        let used = host.memory_used_bytes.filter(|u| *u > 0)?;
-        let host_grown = self.host.grown(used);
+    /// Who uses how much, and who grew. `percent` is the host's use.
+    pub(in super::super) fn parts(
+        &self,
+        host: &HostReading,
+        tasks: &[TaskReading],
+        percent: Option<f64>,
+        min_share: f64,
+    ) -> Parts {
+        let used = host.memory_used_bytes.filter(|u| *u > 0);
+        let host_grown = used.map_or(0, |used| self.host.grown(used));
         // Below one percent growth is noise, and dividing by it would name anybody.
-        let growing = host_grown >= (used / 100).max(1);
-        let by_tasks =
-            tasks.iter().filter_map(|t| Some(self.of(t.id, t.memory_bytes?))).fold(0u64, u64::saturating_add);
-        Some(Shares { growth: self, used, grown: growing.then(|| host_grown.max(by_tasks)) })
-    }
-
-    /// Whether the task was seen to use much memory in the last minute.
-    pub(in super::super) fn knew(&self, task: &TaskReading) -> bool {
-        self.tasks.contains_key(&task.id)
+        let growing = used.is_some_and(|used| host_grown >= (used / 100).max(1));
+        let grown = |task: &TaskReading| task.memory_bytes.map_or(0, |bytes| self.of(task.id, bytes));
+        let grown: Vec<u64> = if growing { tasks.iter().map(grown).collect() } else { Vec::new() };
+        // The host's own growth, or the sum of what its tasks grew if that is more because something else shrank.
+        let all = host_grown.max(grown.iter().copied().fold(0, u64::saturating_add)) as f64;
+        let part = |(i, task): (usize, &TaskReading)| {
+            let bytes = task.memory_bytes.zip(used);
+            let share = bytes.map(|(bytes, used)| (bytes as f64 / used as f64).min(1.0));
+            let growth = grown.get(i).filter(|_| share.is_some()).map(|g| (*g as f64 / all).min(1.0));
+            let weight = match (share, growth) {
+                (Some(s), Some(g)) => 0.5 * s + 0.5 * g,
+                (s, _) => s.unwrap_or(0.0),
+            };
+            let mut part = Part::new(share, weight);
+            // While memory grows, one who does not grow is a bystander however large.
+            part.enough = share.is_some_and(|s| s >= min_share) && growth.is_none_or(|g| g >= min_share);
+            part.hidden = share.is_none() && self.tasks.contains_key(&task.id);
+            part
+        };
+        Parts::new(tasks.iter().enumerate().map(part).collect(), percent)
     }
 
     fn of(&self, task: u64, bytes: u64) -> u64 {
@@ -104,27 +122,5 @@ impl Track {
 
     fn grown(&self, now: u64) -> u64 {
         self.bytes.front().map_or(0, |(_, then)| now.saturating_sub(*then))
-    }
-}
-
-/// The host's memory at one sample.
-pub(in super::super) struct Shares<'a> {
-    growth: &'a Growth,
-    used: u64,
-    /// All growth of the window if the host grew by at least one percent of what it uses: the host's own,
-    /// or the sum of what its tasks grew if that is more because something else shrank.
-    grown: Option<u64>,
-}
-
-impl Shares<'_> {
-    /// The task's part of the memory in use, 0 to 1.
-    pub(in super::super) fn share(&self, task: &TaskReading) -> Option<f64> {
-        task.memory_bytes.map(|b| (b as f64 / self.used as f64).min(1.0))
-    }
-
-    /// The task's part of the growth, 0 to 1; `None` while the host does not grow.
-    pub(in super::super) fn growth_share(&self, task: &TaskReading) -> Option<f64> {
-        let grown = self.growth.of(task.id, task.memory_bytes?);
-        self.grown.map(|all| (grown as f64 / all as f64).min(1.0))
     }
 }

@@ -2,4 +2,6 @@
 
 pub(super) mod cpu;
 pub(super) mod memory;
+pub(super) mod part;
 pub(super) mod rank;
+mod seat;

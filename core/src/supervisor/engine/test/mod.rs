@@ -1,5 +1,6 @@
 //! The engine under test: readings made by hand, drawn at random, and a simulated day.
 
+mod change;
 mod day;
 mod host_limit;
 mod memory;
@@ -24,7 +25,7 @@ fn s(seconds: f64) -> Time {
 }
 
 /// A profile with three seconds of sustain, changed by `change`.
-fn profile(change: impl FnOnce(&mut Settings)) -> Profile {
+pub(super) fn profile(change: impl FnOnce(&mut Settings)) -> Profile {
     let mut settings = Settings {
         serial: Settings::next_serial(),
         name: "test".into(),
@@ -48,7 +49,7 @@ fn cpu_profile() -> Profile {
 }
 
 /// A process task that uses nothing.
-fn task(id: TaskId, profile: &Profile) -> TaskReading {
+pub(super) fn task(id: TaskId, profile: &Profile) -> TaskReading {
     TaskReading {
         id,
         profile: profile.clone(),

@@ -37,8 +37,13 @@ fn value(most: f64) -> impl Strategy<Value = Option<f64>> {
 }
 
 fn any_profile() -> impl Strategy<Value = Profile> {
-    let host =
-        (option::of(0.0..100f64), option::of(0.0..100f64), option::of(0.0..60f64), option::of(0.0..900f64));
+    let host = (
+        option::of(0.0..100f64),
+        option::of(0.0..100f64),
+        option::of(0.0..60f64),
+        option::of(0.0..900f64),
+        option::of(0.0..900f64),
+    );
     let task =
         (option::weighted(0.2, 0.0..400f64), option::weighted(0.2, 0.0..8e3), option::weighted(0.1, 0..9u64));
     (host, task, 0..6u64, prop::bool::weighted(0.8), prop::bool::weighted(0.2), 0..3u8).prop_map(
@@ -52,6 +57,7 @@ fn any_profile() -> impl Strategy<Value = Profile> {
                 p.host.max_memory_percent = host.1;
                 p.host.min_fps = host.2;
                 p.host.max_latency_ms = host.3;
+                p.host.max_response_ms = host.4;
                 p.task.max_cpu_percent = task.0;
                 p.task.max_memory_mib = task.1;
                 p.task.max_processes = task.2;
@@ -288,4 +294,60 @@ proptest! {
             prop_assert_eq!(cancelled(&m.step(&mut e)), NOBODY);
         }
     }
+    #[test]
+    fn slow_frames_and_answers_cost_only_the_one_who_uses_most_and_enough(
+        signal in 2..5usize,
+        loads in vec(0.0..1.5f64, 1..8),
+        outside in 0.0..4.0f64,
+    ) {
+        let (mut m, mut e) = slow(signal, &loads, outside);
+        let total = outside + loads.iter().sum::<f64>();
+        let least = EngineSettings::default();
+        let enough = |load: f64| load / total >= least.min_share && load * 100.0 >= least.min_core_percent;
+        let near = |load: f64| (load / total - least.min_share).abs() < 1e-6 || (load * 100.0 - least.min_core_percent).abs() < 1e-6;
+        prop_assume!(!loads.iter().any(|l| near(*l)));
+        let most = loads.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        let culprit = most.filter(|(_, load)| enough(*load)).map(|(i, _)| i as TaskId + 1);
+        let all = m.run(&mut e, 20);
+        prop_assert_eq!(cancelled(&all), culprit.into_iter().collect::<Vec<_>>());
+        let external = recorded(&all).contains(&(None, NotCancelled::External));
+        prop_assert_eq!(external, culprit.is_none(), "{:?}", all);
+    }
+
+    #[test]
+    fn slow_frames_and_answers_from_outside_cancel_nobody(
+        signal in 2..5usize,
+        // Together with others' load nobody has a tenth of it; or the machine is idle, and a large part is little.
+        (outside, most) in prop_oneof![(3.3..4.0f64).prop_map(|o| (o, 0.33)), (0.0..0.3f64).prop_map(|o| (o, 0.099))],
+        parts in vec(0.0..1.0f64, 1..8),
+        changes in vec(0.9..1.0f64, 30),
+    ) {
+        let loads: Vec<f64> = parts.iter().map(|p| p * most).collect();
+        let (mut m, mut e) = slow(signal, &loads, outside);
+        for change in changes {
+            for ((_, load), full) in m.tasks.iter_mut().zip(&loads) {
+                *load = full * change;
+            }
+            prop_assert_eq!(cancelled(&m.step(&mut e)), NOBODY);
+        }
+    }
+}
+
+/// A machine with tasks of these loads in cores and one signal, by its place among the host limits, in breach.
+fn slow(signal: usize, loads: &[f64], outside: f64) -> (Machine, Engine) {
+    let p = profile(|p| {
+        p.host.min_fps = Some(15.0);
+        (p.host.max_latency_ms, p.host.max_response_ms) = (Some(500.0), Some(1000.0));
+    });
+    let mut m = Machine::new();
+    for (id, load) in (1..).zip(loads) {
+        m.add(id, &p, *load);
+    }
+    m.outside = outside;
+    match metric::HOST_LIMITS[signal] {
+        Limit::HostFps => m.host.fps = Some(5.0),
+        Limit::HostLatencyMs => m.host.latency_ms = Some(900.0),
+        _ => m.host.response_ms = Some(2000.0),
+    }
+    (m, Engine::new(EngineSettings::default()))
 }

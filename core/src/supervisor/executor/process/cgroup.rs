@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Cgroups;
 use super::group::Group;
+use crate::monitor::Hierarchies;
 
 /// The groups of this process in which a group for a tree could be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,63 +59,12 @@ fn make(parents: &[&Path], is_v1: bool) -> Option<Group> {
 }
 
 fn parents(own: &str, mounts: &str) -> Parents {
-    let mut found = Parents::default();
-    let mut freezer = None;
-    let mut accounting = None;
-    for mount in mounts.lines().filter_map(Mount::parse) {
-        for line in own.lines() {
-            let mut parts = line.splitn(3, ':');
-            let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
-                continue;
-            };
-            let Some(directory) = mount.directory(path) else { continue };
-            let has = |name: &str| controllers.split(',').any(|c| c == name) && mount.has(name);
-            if mount.kind == "cgroup2" && controllers.is_empty() {
-                found.unified.get_or_insert(directory);
-            } else if mount.kind == "cgroup" {
-                if has("freezer") {
-                    freezer.get_or_insert(directory.clone());
-                }
-                if has("cpuacct") {
-                    accounting.get_or_insert(directory);
-                }
-            }
-        }
-    }
-    if let Some(freezer) = freezer {
-        let other = accounting.filter(|a| *a != freezer);
-        found.v1 = [Some(freezer), other].into_iter().flatten().collect();
-    }
-    found
-}
-
-/// A line of `mountinfo`.
-struct Mount<'a> {
-    root: &'a str,
-    point: &'a str,
-    kind: &'a str,
-    options: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Mount<'a>> {
-        let (front, back) = line.split_once(" - ")?;
-        let mut front = front.split(' ').skip(3);
-        let mut back = back.split(' ');
-        let (root, point, kind) = (front.next()?, front.next()?, back.next()?);
-        Some(Mount { root, point, kind, options: back.nth(1)? })
-    }
-
-    fn has(&self, controller: &str) -> bool {
-        self.options.split(',').any(|o| o == controller)
-    }
-
-    /// Where the group `path` is seen below this mount; `None` if the mount shows another part.
-    fn directory(&self, path: &str) -> Option<PathBuf> {
-        let below = Path::new(path).strip_prefix(self.root).ok()?;
-        // A group above the root of the namespace shows as a path with dots.
-        let plain = below.components().all(|c| matches!(c, std::path::Component::Normal(_)));
-        plain.then(|| Path::new(self.point).join(below))
+    let hierarchies = Hierarchies::of(own, mounts);
+    let freezer = hierarchies.own_folder(Some("freezer"));
+    let accounting = hierarchies.own_folder(Some("cpuacct")).filter(|a| Some(a) != freezer.as_ref());
+    Parents {
+        unified: hierarchies.own_folder(None),
+        v1: freezer.map_or_else(Vec::new, |f| std::iter::once(f).chain(accounting).collect()),
     }
 }
 
@@ -148,6 +98,9 @@ mod tests {
         let hybrid = parents("8:freezer:/f\n2:cpu,cpuacct:/c\n0::/\n", mounts);
         assert_eq!(hybrid.unified, Some("/cg/unified".into()));
         assert_eq!(hybrid.v1, [PathBuf::from("/cg/freezer/f"), PathBuf::from("/cg/cpu/c")]);
+
+        let blank = "30 1 0:26 / /my\\040groups rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(parents("0::/a b\n", blank).unified, Some("/my groups/a b".into()));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::supervisor::profile::TaskLimits;
+
 /// A command to run as a supervised tree.
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
@@ -97,6 +99,27 @@ pub enum Output {
     File(Arc<File>),
     /// For standard error only: to wherever standard output goes, in the order in which it was written.
     Stdout,
+}
+
+/// The bounds of a profile that a tree is measured against.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// Bytes.
+    pub(crate) memory: Option<u64>,
+    pub(crate) processes: Option<u64>,
+    /// Bytes.
+    pub(crate) output: Option<u64>,
+}
+
+impl Bounds {
+    pub(crate) fn of(limits: &TaskLimits) -> Bounds {
+        let bytes = |mib: f64| (mib * 1024.0 * 1024.0) as u64;
+        Bounds {
+            memory: limits.max_memory_mib.map(bytes),
+            processes: limits.max_processes,
+            output: limits.max_output_mib.map(bytes),
+        }
+    }
 }
 
 /// Whether control groups may be used where the process is allowed to make one.

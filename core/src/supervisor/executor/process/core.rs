@@ -27,8 +27,12 @@ pub(super) struct Core {
     /// Holds the guardian; `None` on kernels without pidfd.
     pub(super) guardian_fd: Option<OwnedFd>,
     pub(super) group: Option<Group>,
+    /// Whether it is known that the group held the tree from its start.
+    pub(super) held: bool,
     pub(super) interval: Duration,
-    pub(super) limits: Limits,
+    limits: Mutex<Limits>,
+    /// How long what outlives the main process may take to leave; `None` if it may stay.
+    pub(super) leave_within: Option<Duration>,
     pub(super) flow: Arc<Flow>,
     pub(super) watcher: Weak<dyn TreeWatcher>,
     pub(super) known: Mutex<Known>,
@@ -46,6 +50,8 @@ pub(super) struct Known {
     /// The processes that could run at the last look.
     pub(super) alive: Vec<Stat>,
     pub(super) exit: Option<Exit>,
+    /// What outlived the main process.
+    pub(super) leftovers: Vec<Leftover>,
     pub(super) report: Option<TreeReport>,
     /// Whether the guardian has left too and the group was removed.
     pub(super) cleared: bool,
@@ -58,8 +64,10 @@ pub(super) struct Parts {
     pub(super) control: OwnedFd,
     pub(super) guardian_fd: Option<OwnedFd>,
     pub(super) group: Option<Group>,
+    pub(super) held: bool,
     pub(super) interval: Duration,
     pub(super) limits: Limits,
+    pub(super) leave_within: Option<Duration>,
     pub(super) flow: Arc<Flow>,
     pub(super) watcher: Weak<dyn TreeWatcher>,
     /// The main process, so that a guardian that is killed at once leaves something to go by.
@@ -76,8 +84,10 @@ impl Core {
             control: parts.control,
             guardian_fd: parts.guardian_fd,
             group: parts.group,
+            held: parts.held,
             interval: parts.interval,
-            limits: parts.limits,
+            limits: Mutex::new(parts.limits),
+            leave_within: parts.leave_within,
             flow: parts.flow,
             watcher: parts.watcher,
             known: Mutex::new(known),
@@ -86,6 +96,17 @@ impl Core {
             kill_since: AtomicU64::new(0),
             look_now: AtomicBool::new(false),
         }
+    }
+
+    /// The bounds that say how closely the tree is looked at.
+    pub(super) fn limits(&self) -> Limits {
+        *self.limits.lock()
+    }
+
+    /// Looks by other bounds, from now on.
+    pub(super) fn set_limits(&self, limits: Limits) {
+        *self.limits.lock() = limits;
+        self.look_soon();
     }
 
     /// Whether this process started the tree.

@@ -42,7 +42,8 @@ pub(super) struct Follow {
     pub(super) core: Arc<Core>,
     meter: Meter,
     phase: Phase,
-    leftovers: Vec<Leftover>,
+    /// When it is time to tell that what outlived the main process does not leave.
+    overdue: Time,
     /// When [`tick`](Follow::tick) is due.
     next: Time,
     guardian_ended: bool,
@@ -55,14 +56,14 @@ impl Follow {
             core,
             meter: Meter::new(),
             phase: Phase::Running,
-            leftovers: Vec::new(),
+            overdue: Time::NEVER,
             next,
             guardian_ended: false,
         }
     }
 
     pub(super) fn due(&self) -> Time {
-        self.next
+        self.next.min(self.overdue)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -92,6 +93,9 @@ impl Follow {
                     at: SystemClock.now(),
                 }),
                 Some(News::Leftover { pid, start_time, name }) => self
+                    .core
+                    .known
+                    .lock()
                     .leftovers
                     .push(Leftover { id: ProcessId { pid, start_time }, name: core::name(&name) }),
                 Some(News::Empty { cpu_us }) => {
@@ -125,11 +129,22 @@ impl Follow {
             let now = SystemClock.now();
             self.phase = Phase::Lost(now);
             self.next = now;
+            if let Some(watcher) = self.core.watcher.upgrade() {
+                watcher.lost();
+            }
         }
     }
 
     /// Does what is due at `now`.
     pub(super) fn tick(&mut self, now: Time) {
+        if now >= self.overdue {
+            self.overdue = Time::NEVER;
+            if let (Phase::Running | Phase::Verifying(_), Some(watcher)) =
+                (self.phase, self.core.watcher.upgrade())
+            {
+                watcher.overdue();
+            }
+        }
         let asked = self.core.take_look_now();
         if !asked && now < self.next {
             return;
@@ -145,7 +160,8 @@ impl Follow {
 
     fn look(&mut self, now: Time) {
         let core = self.core.clone();
-        let (mut seen, alive) = self.meter.look(core.guardian.pid, core.group.as_ref(), core.limits, now);
+        let limits = core.limits();
+        let (mut seen, alive) = self.meter.look(core.guardian, core.group.as_ref(), limits, now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
         let forced = core.kill_since().filter(|since| now.since(*since) >= HELP_AFTER);
@@ -163,13 +179,13 @@ impl Follow {
                 known.alive = alive;
             }
         }
-        let mut wait = next_look(core.limits.memory, seen.memory_bytes, core.interval, cost);
+        let mut wait = next_look(limits.memory, seen.memory_bytes, core.interval, cost);
         if core.kill_since().is_some() {
             wait = wait.min(LONG_PAUSE);
         }
         self.next = SystemClock.now() + wait;
         if let Some(watcher) = core.watcher.upgrade() {
-            watcher.looked(&seen);
+            watcher.looked();
         }
     }
 
@@ -178,11 +194,11 @@ impl Follow {
         let core = self.core.clone();
         let below = self.meter.table().descendants(core.guardian.pid, 16).processes;
         let known = self.meter.refresh(&core.known.lock().alive.clone());
-        let members = core.group.as_ref().map(|g| g.members()).unwrap_or_default();
+        let members = core.group.as_ref().and_then(|g| g.members()).unwrap_or_default();
         let grouped = members.iter().filter_map(|pid| self.meter.table().stat(*pid));
         let left: Vec<Stat> = below.into_iter().chain(known).chain(grouped).filter(Stat::is_alive).collect();
         if left.is_empty() {
-            return self.finish(now, false);
+            return self.finish(now, false, true);
         }
         if core.kill_since().is_some() {
             self.kill_known(&left);
@@ -200,13 +216,14 @@ impl Follow {
         }
         let last = core.known.lock().alive.clone();
         let mut alive = self.meter.refresh(&last);
-        if let Some(group) = &core.group {
-            let table = self.meter.table();
-            let members = group.members();
-            alive.extend(members.into_iter().filter_map(|pid| table.stat(pid)).filter(Stat::is_alive));
-        }
+        let members = core.group.as_ref().and_then(|g| g.members());
+        let table = self.meter.table();
+        let grouped = members.iter().flatten().filter_map(|pid| table.stat(*pid));
+        alive.extend(grouped.filter(Stat::is_alive));
         if alive.is_empty() {
-            return self.finish(now, true);
+            // Whoever was listed in the group and could not be looked at may run.
+            let empty = members.is_some_and(|m| m.iter().all(|pid| table.read(*pid).is_ok()));
+            return self.finish(now, true, core.held && empty);
         }
         self.kill_known(&alive);
         core.known.lock().alive = alive;
@@ -231,17 +248,17 @@ impl Follow {
     fn main_ended(&mut self, exit: Exit) {
         self.core.known.lock().exit = Some(exit);
         self.core.changed.notify_all();
-        if let Some(watcher) = self.core.watcher.upgrade() {
-            watcher.exited(&exit);
+        if let Some(time) = self.core.leave_within {
+            self.overdue = exit.at + time;
         }
     }
 
-    fn finish(&mut self, now: Time, guardian_killed: bool) {
+    fn finish(&mut self, now: Time, guardian_killed: bool, proved: bool) {
         let core = self.core.clone();
         if let Some(time) = core.group.as_ref().and_then(super::cgroup::cpu_time) {
             self.meter.saw_cpu(time);
         }
-        let report = {
+        {
             let mut known = core.known.lock();
             known.alive.clear();
             known.last_use.cpu_time = Some(self.meter.saw_cpu(Duration::ZERO));
@@ -250,25 +267,19 @@ impl Follow {
             known.last_use.output_bytes = core.flow.bytes();
             known.last_use.at_least = false;
             known.last_use.at = now;
-            let report = TreeReport {
-                exit: known.exit,
-                last_use: known.last_use,
-                leftovers: std::mem::take(&mut self.leftovers),
-                guardian_killed,
-                proved: !guardian_killed || core.group.is_some(),
-                at: now,
-            };
-            known.report = Some(report.clone());
-            report
-        };
+            let report =
+                TreeReport { exit: known.exit, last_use: known.last_use, guardian_killed, proved, at: now };
+            known.report = Some(report);
+        }
         core.gone.store(true, Ordering::Release);
         core.changed.notify_all();
         core.flow.end();
         core.order(Order::Quit);
         self.phase = Phase::Leaving(now);
         self.next = now;
+        self.overdue = Time::NEVER;
         if let Some(watcher) = core.watcher.upgrade() {
-            watcher.gone(&report);
+            watcher.gone();
         }
     }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::group::Group;
 use super::table::{Stat, Table};
-use super::{TreeUse, cgroup};
+use super::{ProcessId, TreeUse, cgroup};
 use crate::clock::Time;
+use crate::monitor::system;
 
 /// A tree larger than this is measured in part and reported as "at least".
 const BUDGET: usize = 2048;
@@ -69,10 +70,14 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new() -> Meter {
+        Meter::of(Table::system())
+    }
+
+    pub(super) fn of(table: Table) -> Meter {
         Meter {
-            table: Table::system(),
-            page: setting(libc::_SC_PAGESIZE, 4096),
-            ticks_per_second: setting(libc::_SC_CLK_TCK, 100),
+            table,
+            page: system(libc::_SC_PAGESIZE, 4096),
+            ticks_per_second: system(libc::_SC_CLK_TCK, 100),
             cpu_time: Duration::ZERO,
         }
     }
@@ -80,22 +85,25 @@ impl Meter {
     /// Looks at the tree below `guardian`; returns what it uses, and its processes that can run.
     pub(super) fn look(
         &mut self,
-        guardian: u32,
+        guardian: ProcessId,
         group: Option<&Group>,
         limits: Limits,
         at: Time,
     ) -> (TreeUse, Vec<Stat>) {
         // The guardian is read first and parents before children: what ends in between is missing from this
         // sum instead of being counted twice.
-        let Some(own) = self.table.stat(guardian) else {
-            // The host cannot read its process table, or the guardian has just left: unknown, not zero.
-            return (TreeUse { at, ..TreeUse::default() }, Vec::new());
-        };
+        // The host cannot read its process table, or the guardian has just left: unknown, not zero.
+        let unknown = (TreeUse { at, ..TreeUse::default() }, Vec::new());
+        let own = self.table.stat(guardian.pid).filter(|s| s.start_time == guardian.start_time);
+        let Some(own) = own else { return unknown };
         let reaped = own.child_ticks;
         let budget = limits
             .processes
             .map_or(BUDGET, |n| BUDGET.max(usize::try_from(n).unwrap_or(BUDGET).saturating_add(1)));
-        let walk = self.table.descendants(guardian, budget);
+        let walk = self.table.descendants(guardian.pid, budget);
+        if walk.failed {
+            return unknown;
+        }
         let ticks = walk.processes.iter().fold(reaped, |sum, s| sum + s.ticks + s.child_ticks);
         let summed = Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / self.ticks_per_second));
         self.saw_cpu(summed.max(group.and_then(cgroup::cpu_time).unwrap_or_default()));
@@ -133,12 +141,16 @@ impl Meter {
             + rest.map(|s| resident(s)).sum::<u64>()
     }
 
-    /// The processes of `known` that still run, with all that descends from them now.
+    /// The processes of `known` that still run, with all that descends from them now. One that cannot be looked at
+    /// counts as running.
     pub(super) fn refresh(&self, known: &[Stat]) -> Vec<Stat> {
         let mut alive = Vec::new();
         let mut seen = HashSet::new();
         for old in known {
-            let now = self.table.stat(old.pid).filter(|s| s.start_time == old.start_time);
+            let now = match self.table.read(old.pid) {
+                Ok(now) => now.filter(|s| s.start_time == old.start_time),
+                Err(_) => Some(old.clone()),
+            };
             let Some(now) = now.filter(Stat::is_alive) else { continue };
             if seen.insert((now.pid, now.start_time)) {
                 let below = self.table.descendants(now.pid, BUDGET).processes;
@@ -153,12 +165,6 @@ impl Meter {
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
-}
-
-/// Asked of the C library: the other way, through the auxiliary vector, crashes under valgrind.
-fn setting(name: libc::c_int, usual: u64) -> u64 {
-    // SAFETY: no memory is involved.
-    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|v| *v > 0).unwrap_or(usual)
 }
 
 #[cfg(test)]

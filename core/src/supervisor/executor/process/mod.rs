@@ -6,7 +6,7 @@
 mod command;
 mod report;
 
-pub(crate) use command::{Cgroups, Command};
+pub(crate) use command::{Bounds, Cgroups, Command};
 pub use command::{Input, Output};
 pub use report::Exit;
 pub(crate) use report::{Captured, Leftover, ProcessId, TreeReport, TreeUse, TreeWatcher};

@@ -40,7 +40,7 @@ pub(super) struct Ends {
 pub(super) struct Flow {
     bytes: AtomicU64,
     counts: bool,
-    limit: u64,
+    limit: AtomicU64,
     /// Readable once the tree is gone: then nobody will write any more.
     ended: OwnedFd,
     running: Mutex<usize>,
@@ -183,7 +183,7 @@ impl Flow {
         Ok(Flow {
             bytes: AtomicU64::new(0),
             counts: command.count_output || command.output_limit.is_some(),
-            limit: command.output_limit.unwrap_or(u64::MAX),
+            limit: AtomicU64::new(command.output_limit.unwrap_or(u64::MAX)),
             ended,
             running: Mutex::new(0),
             changed: Condvar::new(),
@@ -193,6 +193,16 @@ impl Flow {
     /// Bytes so far, if they are counted.
     pub(super) fn bytes(&self) -> Option<u64> {
         self.counts.then(|| self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Whether bytes are counted. The streams were laid for it when the command started, or never.
+    pub(super) fn counts(&self) -> bool {
+        self.counts
+    }
+
+    /// How many bytes have the tree looked at at once; `None` is never.
+    pub(super) fn set_limit(&self, limit: Option<u64>) {
+        self.limit.store(limit.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The tree is gone: what is in the pipes is passed on, and then the pumps end.
@@ -219,8 +229,9 @@ impl Flow {
 
     fn count(&self, n: u64, core: &Weak<Core>) {
         let before = self.bytes.fetch_add(n, Ordering::Relaxed);
-        if before <= self.limit
-            && before.saturating_add(n) > self.limit
+        let limit = self.limit.load(Ordering::Relaxed);
+        if before <= limit
+            && before.saturating_add(n) > limit
             && let Some(core) = core.upgrade()
         {
             core.look_soon();

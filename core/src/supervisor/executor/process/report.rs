@@ -65,8 +65,6 @@ pub(crate) struct TreeReport {
     pub(crate) exit: Option<Exit>,
     /// The last figures, the processor time of every reaped process included.
     pub(crate) last_use: TreeUse,
-    /// What outlived the main process.
-    pub(crate) leftovers: Vec<Leftover>,
     /// Whether the guardian was killed. Then every process that was known is gone, and what the tree forked
     /// in secret since the last look is known only where a group held it.
     pub(crate) guardian_killed: bool,
@@ -87,9 +85,11 @@ pub(crate) struct Captured {
 /// called before the spawn that starts the tree has returned.
 pub(crate) trait TreeWatcher: Send + Sync {
     /// After every look.
-    fn looked(&self, seen: &TreeUse);
-    /// The main process ended.
-    fn exited(&self, exit: &Exit);
+    fn looked(&self);
+    /// The main process left others behind, and they have not left in their grace.
+    fn overdue(&self);
+    /// The guardian was killed while the tree ran. The tree is killed as far as it is known.
+    fn lost(&self);
     /// The whole tree was seen to be gone.
-    fn gone(&self, report: &TreeReport);
+    fn gone(&self);
 }

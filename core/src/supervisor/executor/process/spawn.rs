@@ -1,6 +1,6 @@
 //! Starts a tree.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A guardian that says nothing for this long may have been stopped by the command, which runs already.
 const NUDGE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
+/// What outlives the main process is killed after its grace, and may take this much longer to be seen to leave.
+const AFTER_GRACE: Duration = Duration::from_secs(1);
+
 /// Starts `command`; returns once it was executed.
 pub(super) fn spawn(
     command: &Command,
@@ -53,14 +56,17 @@ pub(super) fn spawn(
         Failure::Told(step, errno) => explain(command, step, errno),
     })?;
     let group = group.and_then(|g| started.grouped.then(|| g.keep()));
+    let held = group.as_ref().is_some_and(|g| started.told || is_member(g, started.main.pid));
     let core = Arc::new(Core::new(Parts {
         guardian: started.guardian,
         main: started.main,
         control: started.control,
         guardian_fd: started.guardian_fd,
         group,
+        held,
         interval,
         limits: Limits { memory: command.memory_limit, processes: command.process_limit },
+        leave_within: (!command.keep_leftovers).then(|| command.grace.saturating_add(AFTER_GRACE)),
         flow: flow.clone(),
         watcher,
         first: Table::system().stat(started.main.pid).filter(|s| s.start_time == started.main.start_time),
@@ -92,6 +98,8 @@ struct Started {
     guardian_fd: Option<OwnedFd>,
     main: ProcessId,
     grouped: bool,
+    /// Whether the guardian lived to say so.
+    told: bool,
 }
 
 enum Failure {
@@ -163,10 +171,12 @@ fn attempt(image: &Image, payload: &OwnedFd, streams: &Streams) -> std::result::
     }
     match (news, forked) {
         // The first thing that the command did was to kill its guardian. It is known and will be stopped.
-        (Err(_), Some(main)) => Ok(Started { control, guardian, guardian_fd, main, grouped: true }),
+        (Err(_), Some(main)) => {
+            Ok(Started { control, guardian, guardian_fd, main, grouped: true, told: false })
+        }
         (Ok(News::Started { pid, start_time, grouped }), _) => {
             let main = ProcessId { pid, start_time };
-            Ok(Started { control, guardian, guardian_fd, main, grouped })
+            Ok(Started { control, guardian, guardian_fd, main, grouped, told: true })
         }
         (other, _) => {
             drop(control);
@@ -177,6 +187,10 @@ fn attempt(image: &Image, payload: &OwnedFd, streams: &Streams) -> std::result::
             }
         }
     }
+}
+
+fn is_member(group: &Group, pid: u32) -> bool {
+    group.members().is_some_and(|members| members.contains(&pid))
 }
 
 /// Takes the guardian's record if it is our child, which it is only where we are init or a subreaper.
@@ -244,25 +258,41 @@ fn explain(command: &Command, step: u32, errno: i32) -> Error {
 }
 
 fn payload(command: &Command) -> Result<Payload> {
-    let refuse = |what: &str, value: &OsString| {
-        Error::new(ErrorKind::InvalidArgument, format!("{what} {value:?} must not hold a zero byte"))
+    let program = &command.program;
+    // What an argument or a variable holds may be a secret, so only its place is named.
+    let refuse = |what: String| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{what} of command {program:?} holds a zero byte; pass it without"),
+        )
     };
-    if command.program.is_empty() {
+    let has_zero = |text: &OsStr| text.as_bytes().contains(&0);
+    if program.is_empty() {
         return Err(Error::new(ErrorKind::InvalidArgument, "the command is empty; name a program"));
     }
-    for word in [&command.program].into_iter().chain(&command.args) {
-        if word.as_bytes().contains(&0) {
-            return Err(refuse("argument", word));
-        }
+    if has_zero(program) {
+        return Err(refuse("the name".to_owned()));
+    }
+    if let Some(n) = command.args.iter().position(|word| has_zero(word)) {
+        return Err(refuse(format!("argument {}", n + 1)));
     }
     let mut env: Vec<(OsString, OsString)> =
         if command.env_clear { Vec::new() } else { std::env::vars_os().collect() };
     for (name, value) in &command.env {
-        if name.is_empty() || name.as_bytes().contains(&b'=') {
+        if name.is_empty() {
+            let message = "the name of an environment variable is empty; give it one";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        // A whole `NAME=value` may have come as the name.
+        if let Some(end) = name.as_bytes().iter().position(|b| *b == b'=') {
+            let own = String::from_utf8_lossy(name.as_bytes().get(..end).unwrap_or_default()).into_owned();
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("environment name {name:?} must be non-empty and without \"=\""),
+                format!("the name of environment variable {own:?} goes on with \"=\"; pass the value apart"),
             ));
+        }
+        if has_zero(name) || value.as_deref().is_some_and(has_zero) {
+            return Err(refuse(format!("environment variable {name:?}")));
         }
         env.retain(|(n, _)| n != name);
         if let Some(value) = value {
@@ -274,14 +304,11 @@ fn payload(command: &Command) -> Result<Payload> {
         let mut pair = name;
         pair.push("=");
         pair.push(value);
-        if pair.as_bytes().contains(&0) {
-            return Err(refuse("environment entry", &pair));
-        }
         list.push(pair.into_vec());
     }
     let directory = command.cwd.as_ref().map(|d| d.as_os_str().to_owned());
-    if let Some(directory) = directory.as_ref().filter(|d| d.as_bytes().contains(&0)) {
-        return Err(refuse("directory", directory));
+    if let Some(directory) = directory.as_ref().filter(|d| has_zero(d)) {
+        return Err(refuse(format!("the directory {directory:?}")));
     }
     let argv = [&command.program].into_iter().chain(&command.args);
     Ok(Payload {

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::core::{Core, Known, leftover};
+use super::look::Limits;
 use super::output::Ends;
 use super::table::{Stat, Table};
 use super::wire::Order;
-use super::{Captured, Command, Exit, Leftover, TreeReport, TreeUse, TreeWatcher, spawn};
+use super::{Bounds, Captured, Command, Exit, Leftover, TreeReport, TreeUse, TreeWatcher, spawn};
 use crate::error::Result;
 use crate::supervisor::stopper::Stopper;
 
@@ -56,13 +57,31 @@ impl Tree {
         self.core.known.lock().alive.iter().map(|s| s.pid).collect()
     }
 
+    /// Whether output is counted, which is settled when the tree starts.
+    pub(crate) fn counts_output(&self) -> bool {
+        self.core.flow.counts()
+    }
+
+    /// Measures the tree against other bounds, from now on. Never blocks.
+    pub(crate) fn set_bounds(&self, bounds: Bounds) {
+        if self.core.is_ours() {
+            self.core.flow.set_limit(bounds.output);
+            self.core.set_limits(Limits { memory: bounds.memory, processes: bounds.processes });
+        }
+    }
+
     /// The processes that can run now; empty once the tree is gone.
     pub(crate) fn pids(&self) -> Vec<Leftover> {
         if !self.core.is_ours() || self.core.is_gone() {
             return Vec::new();
         }
         let table = Table::system();
-        let mut alive = table.descendants(self.core.guardian.pid, usize::MAX).processes;
+        let guardian = self.core.guardian;
+        // A guardian that was killed has no children, and its id may belong to another by now.
+        let mut alive = match table.is_alive(guardian.pid, guardian.start_time) {
+            true => table.descendants(guardian.pid, usize::MAX).processes,
+            false => Vec::new(),
+        };
         for old in self.core.known.lock().alive.clone() {
             if !alive.iter().any(|s| s.pid == old.pid) {
                 alive.extend(table.stat(old.pid).filter(|s| s.start_time == old.start_time));
@@ -105,6 +124,11 @@ impl Tree {
     /// How the main process ended, once it has.
     pub(crate) fn exit(&self) -> Option<Exit> {
         if self.core.is_ours() { self.core.known.lock().exit } else { None }
+    }
+
+    /// What outlived the main process, as far as it was named.
+    pub(crate) fn leftovers(&self) -> Vec<Leftover> {
+        if self.core.is_ours() { self.core.known.lock().leftovers.clone() } else { Vec::new() }
     }
 
     /// The end of the tree, once all of it was seen to be gone.

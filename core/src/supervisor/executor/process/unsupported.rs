@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Captured, Command, Exit, Leftover, TreeReport, TreeUse, TreeWatcher};
+use super::{Bounds, Captured, Command, Exit, Leftover, TreeReport, TreeUse, TreeWatcher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::stopper::Stopper;
 
@@ -35,6 +35,14 @@ impl Tree {
         match *self {}
     }
 
+    pub(crate) fn counts_output(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn set_bounds(&self, _: Bounds) {
+        match *self {}
+    }
+
     pub(crate) fn pids(&self) -> Vec<Leftover> {
         match *self {}
     }
@@ -60,6 +68,10 @@ impl Tree {
     }
 
     pub(crate) fn exit(&self) -> Option<Exit> {
+        match *self {}
+    }
+
+    pub(crate) fn leftovers(&self) -> Vec<Leftover> {
         match *self {}
     }
 

@@ -22,17 +22,17 @@ pub(super) struct Levels {
 
 /// A cgroup mount that this process can see.
 #[derive(Debug)]
-struct Mount {
+pub(super) struct Mount {
     version: Version,
     /// The path inside the hierarchy that is mounted; not `/` in containers without their own namespace.
-    root: String,
-    point: PathBuf,
+    pub(super) root: String,
+    pub(super) point: PathBuf,
     controllers: Vec<String>,
 }
 
 /// What `/proc/self/cgroup` and `/proc/self/mountinfo` say.
 #[derive(Debug)]
-pub(super) struct Hierarchies {
+pub(crate) struct Hierarchies {
     mounts: Vec<Mount>,
     /// Controllers and path of each line; no controllers for v2.
     own: Vec<(Vec<String>, String)>,
@@ -43,8 +43,32 @@ impl Hierarchies {
     pub(super) fn new(own: &str, proc_root: &Path, cgroup_root: &Path) -> Self {
         // Without it the usual places are tried.
         let mountinfo = fs::read_to_string(proc_root.join("self/mountinfo")).unwrap_or_default();
+        Hierarchies::parse(own, &mountinfo, cgroup_root)
+    }
+
+    fn parse(own: &str, mountinfo: &str, cgroup_root: &Path) -> Self {
         let mounts = mountinfo.lines().filter_map(|line| mount_line(line, cgroup_root)).collect();
         Hierarchies { mounts, own: own.lines().filter_map(own_line).collect() }
+    }
+
+    /// What the two files say on this machine.
+    pub(crate) fn of(own: &str, mountinfo: &str) -> Self {
+        Hierarchies::parse(own, mountinfo, Path::new(USUAL_ROOT))
+    }
+
+    /// The folder of this process's own cgroup, in the v1 hierarchy of `controller` or with `None` in the v2
+    /// hierarchy; only where a mount shows it.
+    pub(crate) fn own_folder(&self, controller: Option<&str>) -> Option<PathBuf> {
+        let fits = |controllers: &[String]| match controller {
+            Some(wanted) => controllers.iter().any(|c| c == wanted),
+            None => controllers.is_empty(),
+        };
+        let (_, path) = self.own.iter().find(|(controllers, _)| fits(controllers))?;
+        let mounts = self.mounts.iter().filter(|m| match controller {
+            Some(_) => m.version == Version::V1 && fits(&m.controllers),
+            None => m.version == Version::V2,
+        });
+        mounts.into_iter().find_map(|m| inside(path, &m.root).map(|inside| m.point.join(inside)))
     }
 
     /// The folders in which `controller` keeps its files for this process, or `None` if it has none.
@@ -81,17 +105,21 @@ impl Hierarchies {
 
 /// The folder of `path` below the mount and each above it, the mount itself last.
 fn levels(version: Version, root: &str, point: &Path, path: &str) -> Option<Levels> {
-    let inside = Path::new(path).strip_prefix(root).ok();
     // A path that the mount does not show belongs to another namespace; what is mounted is then our own.
-    let inside = inside.filter(|p| p.components().all(|c| matches!(c, std::path::Component::Normal(_))));
-    let leaf = inside.map_or_else(|| point.to_owned(), |inside| point.join(inside));
+    let leaf = inside(path, root).map_or_else(|| point.to_owned(), |inside| point.join(inside));
     let leaf = if leaf.is_dir() { leaf } else { point.to_owned() };
     let folders: Vec<_> = leaf.ancestors().take_while(|p| p.starts_with(point)).map(Path::to_owned).collect();
     point.is_dir().then_some(Levels { version, folders })
 }
 
+/// What of `path` lies below the `root` of a mount. A cgroup above the root of the namespace shows as a path with dots.
+fn inside<'a>(path: &'a str, root: &str) -> Option<&'a Path> {
+    let below = Path::new(path).strip_prefix(root).ok()?;
+    below.components().all(|c| matches!(c, std::path::Component::Normal(_))).then_some(below)
+}
+
 /// `4:memory:/a/b`, or `0::/a/b` for v2.
-fn own_line(line: &str) -> Option<(Vec<String>, String)> {
+pub(super) fn own_line(line: &str) -> Option<(Vec<String>, String)> {
     let mut parts = line.splitn(3, ':');
     let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
     let controllers: Vec<String> =
@@ -100,7 +128,7 @@ fn own_line(line: &str) -> Option<(Vec<String>, String)> {
 }
 
 /// `35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory`
-fn mount_line(line: &str, cgroup_root: &Path) -> Option<Mount> {
+pub(super) fn mount_line(line: &str, cgroup_root: &Path) -> Option<Mount> {
     let (mount, filesystem) = line.split_once(" - ")?;
     let mut filesystem = filesystem.split(' ');
     let version = match filesystem.next()? {
@@ -119,9 +147,9 @@ fn mount_line(line: &str, cgroup_root: &Path) -> Option<Mount> {
     Some(Mount { version, root, point, controllers })
 }
 
-/// The kernel writes blanks in paths as `\040`.
+/// The kernel writes blanks in paths as `\040`. The backslash comes last, or it would make escapes of plain text.
 fn unescaped(path: &str) -> String {
-    path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+    path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
 #[cfg(test)]
@@ -139,5 +167,7 @@ mod tests {
         let line = "35 31 0:32 /docker/1 /sys/fs/cgroup/my\\040memory rw - cgroup cgroup rw,memory";
         let mount = mount_line(line, Path::new("/r")).unwrap();
         assert_eq!((mount.root.as_str(), mount.point), ("/docker/1", PathBuf::from("/r/my memory")));
+        let line = "35 31 0:32 / /a\\134040b\\012c rw - cgroup2 cgroup2 rw";
+        assert_eq!(mount_line(line, Path::new("/r")).unwrap().point, PathBuf::from("/a\\040b\nc"));
     }
 }

@@ -1,28 +1,32 @@
 //! The numbers in the limit files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::hierarchy::{Levels, Version};
 
 /// The tightest CPU limit of all levels, and the folder that has it.
 pub(super) fn cpu(levels: &Levels) -> Option<(f64, PathBuf)> {
     let limits = levels.folders.iter().filter_map(|folder| {
-        let (quota, period) = match levels.version {
+        let text = |file| fs::read_to_string(folder.join(file)).ok();
+        let cores = match levels.version {
             Version::V2 => {
-                let text = fs::read_to_string(folder.join("cpu.max")).ok()?;
-                let mut words = text.split_ascii_whitespace();
-                (words.next()?.parse::<f64>().ok()?, words.next()?.parse::<f64>().ok()?)
+                let both = text("cpu.max")?;
+                let mut words = both.split_ascii_whitespace();
+                quota(words.next()?, words.next()?)
             }
-            Version::V1 => {
-                (number(&folder.join("cpu.cfs_quota_us"))?, number(&folder.join("cpu.cfs_period_us"))?)
-            }
+            Version::V1 => quota(&text("cpu.cfs_quota_us")?, &text("cpu.cfs_period_us")?),
         };
-        // No limit is "max" in v2 and -1 in v1.
-        let cores = quota / period;
-        (quota > 0.0 && period > 0.0 && cores.is_finite()).then(|| (cores, folder.clone()))
+        Some((cores?, folder.clone()))
     });
     limits.min_by(|a, b| a.0.total_cmp(&b.0))
+}
+
+/// Cores, of microseconds in each period. No limit is "max" in v2 and -1 in v1.
+pub(super) fn quota(quota: &str, period: &str) -> Option<f64> {
+    let quota: u64 = quota.trim().parse().ok()?;
+    let period: u64 = period.trim().parse().ok()?;
+    (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
 }
 
 /// The memory limit of each level that has one, with its folder.
@@ -32,11 +36,15 @@ pub(super) fn memory(levels: &Levels) -> Vec<(u64, PathBuf)> {
         Version::V2 => "memory.max",
     };
     let limit = |folder: &PathBuf| {
-        let limit = fs::read_to_string(folder.join(file)).ok()?.trim().parse::<u64>().ok()?;
-        // v1 says "no limit" as the largest multiple of a page that fits.
-        (limit > 0 && limit < i64::MAX as u64 / 2).then(|| (limit, folder.clone()))
+        let limit = bytes(&fs::read_to_string(folder.join(file)).ok()?)?;
+        Some((limit, folder.clone()))
     };
     levels.folders.iter().filter_map(limit).collect()
+}
+
+/// Bytes. No limit is "max" in v2, and in v1 the largest multiple of a page that fits.
+pub(super) fn bytes(limit: &str) -> Option<u64> {
+    limit.trim().parse().ok().filter(|bytes| *bytes > 0 && *bytes < i64::MAX as u64 / 2)
 }
 
 /// The cores that may be used by their numbers, or `None` without such a limit.
@@ -55,7 +63,7 @@ pub(super) fn cores(levels: &Levels) -> Option<Vec<bool>> {
 }
 
 /// `0-2,5`
-fn core_list(list: &str) -> Option<Vec<bool>> {
+pub(super) fn core_list(list: &str) -> Option<Vec<bool>> {
     let mut cores = Vec::new();
     for part in list.split(',') {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
@@ -71,13 +79,23 @@ fn core_list(list: &str) -> Option<Vec<bool>> {
     Some(cores)
 }
 
-fn number(path: &Path) -> Option<f64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quota_is_two_whole_numbers_or_none() {
+        assert_eq!(quota("150000", "100000\n"), Some(1.5));
+        for (us, period) in
+            [("max", "100000"), ("-1", "100000"), ("0", "1"), ("1", "0"), ("1e300", "1"), ("inf", "1")]
+        {
+            assert_eq!(quota(us, period), None, "{us} {period}");
+        }
+        assert_eq!(
+            (bytes("4096\n"), bytes("max"), bytes("0"), bytes("9223372036854771712")),
+            (Some(4096), None, None, None)
+        );
+    }
 
     #[test]
     fn lists_of_cores_are_read_and_nonsense_is_refused() {

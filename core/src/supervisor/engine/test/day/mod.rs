@@ -1,4 +1,7 @@
 //! A day of ten thousand tasks in virtual time, judged by the load generator's own record.
+//!
+//! The tasks are real ones of a supervisor without threads: they start, are cancelled, leave, and have their stop
+//! verified and recorded as in any host, by a clock that the day moves. Only what they use is invented.
 
 mod generator;
 mod machine;
@@ -7,7 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::metric;
 use super::*;
+use crate::clock::{Clock, ManualClock};
+use crate::monitor::Monitor;
 use crate::supervisor::limit::Limit;
+use crate::supervisor::{Supervisor, Task};
 use generator::{DAY, Day, HARMS, Harm, Plan, TASKS};
 use machine::{Machine, at};
 
@@ -17,6 +23,8 @@ fn profiles() -> Vec<Profile> {
     let with_sustain = |seconds| {
         profile(|p| {
             p.sustain = Duration::from_secs(seconds);
+            // Whoever is asked leaves, if late.
+            p.grace = Duration::from_secs(60);
             p.host.max_cpu_percent = Some(80.0);
             p.host.max_memory_percent = Some(85.0);
             p.host.min_fps = Some(15.0);
@@ -59,23 +67,35 @@ fn live(seed: u64) -> (Diary, BTreeMap<TaskId, Plan>) {
     let plans: BTreeMap<TaskId, Plan> = day.tasks.iter().map(|p| (p.id, p.clone())).collect();
     let mut coming = std::mem::take(&mut day.tasks).into_iter().peekable();
     let (profiles, mut machine, mut diary) = (profiles(), Machine::default(), Diary::default());
-    let mut engine =
-        Engine::new(EngineSettings { settle: Duration::from_secs(SETTLE), ..Default::default() });
+    let clock = ManualClock::new();
+    let monitor = Monitor::builder().clock(Arc::new(clock.clone())).manual().unwrap();
+    let builder = Supervisor::builder().clock(clock.clone()).monitor(monitor);
+    let supervisor = builder.settle(Duration::from_secs(SETTLE)).manual().unwrap();
+    let inner = supervisor.inner();
+    let mut tasks: HashMap<TaskId, Task> = HashMap::new();
 
     for now in 1..DAY {
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), at(now));
         while let Some(plan) = coming.next_if(|p| p.start < now) {
+            let task = supervisor.start("of the day", &profiles[plan.profile]).unwrap();
+            assert_eq!(task.id(), plan.id, "the plan counts as the supervisor does");
+            tasks.insert(plan.id, task);
             machine.start(plan);
             diary.started += 1;
         }
         machine.running.retain(|r| {
             let left = r.gone_at.is_some_and(|t| t <= now);
             if left {
-                engine.verified(r.plan.id, at(now));
-                engine.forget(r.plan.id);
                 diary.settled.push(now + SETTLE);
             }
-            !left && (r.plan.end > now || r.gone_at.is_some())
+            let stays = !left && (r.plan.end > now || r.gone_at.is_some());
+            if !stays {
+                drop(tasks.remove(&r.plan.id));
+            }
+            stays
         });
+        supervisor.tick();
         diary.most_at_once = diary.most_at_once.max(machine.running.len());
 
         let second = machine.second(now, &mut day, &profiles);
@@ -95,7 +115,14 @@ fn live(seed: u64) -> (Diary, BTreeMap<TaskId, Plan>) {
             }
         }
 
-        let actions = engine.observe(at(now), &second.host, &second.tasks);
+        for reading in second.tasks.iter().filter(|t| t.cancelling) {
+            assert!(tasks[&reading.id].is_cancelled());
+        }
+        let actions = inner.engine.lock().observe(clock.now(), &second.host, &second.tasks);
+        if !actions.is_empty() {
+            inner.apply(actions.clone());
+            supervisor.tick();
+        }
         for id in cancelled(&actions) {
             let running = machine.running.iter_mut().find(|r| r.plan.id == id).unwrap();
             assert!(running.gone_at.is_none() && diary.nominated.insert(id, now).is_none(), "{id} twice");
@@ -110,6 +137,13 @@ fn live(seed: u64) -> (Diary, BTreeMap<TaskId, Plan>) {
         }
         diary.external += recorded(&actions).iter().filter(|r| r.1 == NotCancelled::External).count();
     }
+    assert_eq!(supervisor.status().active as usize, machine.running.len());
+    drop(tasks);
+    supervisor.tick();
+    let status = supervisor.status();
+    assert_eq!(status.stopped as usize, diary.nominated.len(), "every stop was verified");
+    assert_eq!((status.killed, status.still_running, status.active), (0, 0, 0));
+    assert_eq!((status.started, status.recorded as usize), (TASKS as u64, diary.external));
     (diary, plans)
 }
 

@@ -54,10 +54,11 @@ fn host(argument: &str, forks: bool) {
     let (mode, mark) = mode(argument);
     let mut command = shell(&format!("trap '' TERM ; setsid sleep {mark} & sleep {mark}"));
     command.cgroups = mode;
-    // Without looks: a look would wake a guardian that was stopped.
+    // Without looks after the first, whose end is waited for: a look would wake a guardian that was stopped.
     let interval = Duration::from_secs(3600);
     let tree = Tree::spawn(command, interval, Weak::<Recorder>::new()).unwrap();
     until("both sleep", || sleepers(&mark).len() == 2);
+    until("the first look is over", || tree.latest_use().processes.is_some());
     if forks {
         // SAFETY: the child only sleeps. It holds copies of every descriptor of the host.
         let child = unsafe { libc::fork() };
@@ -73,19 +74,33 @@ fn host(argument: &str, forks: bool) {
     std::thread::sleep(Duration::from_secs(60));
 }
 
-fn kill_a_host(part_name: &str, stop_guardian: bool) {
+#[derive(PartialEq)]
+enum Blow {
+    Host,
+    /// The guardian is stopped first.
+    HostOfStopped,
+    /// The host and all in its process group, as a shell or a job runner kills.
+    Group,
+}
+
+fn kill_a_host(part_name: &str, blow: Blow) {
     for name in ["auto", "v1", "off"] {
         let mark = marker();
         let (mut child, out) = part::child(part_name, &format!("{name} {mark}"));
         let ids: Vec<u32> = hear(&mut BufReader::new(out)).split(' ').map(|n| n.parse().unwrap()).collect();
         assert_eq!(sleepers(&mark).len(), 2);
         let prefix = format!("haltline-{}-", child.id());
-        if stop_guardian {
+        if blow == Blow::HostOfStopped {
             // SAFETY: the guardian lives as long as its tree, which was just seen.
             unsafe { libc::kill(ids[0] as i32, libc::SIGSTOP) };
             until("the guardian is stopped", || super::state(ids[0]) == Some('T'));
         }
-        child.kill().unwrap();
+        if blow == Blow::Group {
+            // SAFETY: the group is that of a child that was not waited for.
+            assert_eq!(unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) }, 0);
+        } else {
+            child.kill().unwrap();
+        }
         child.wait().unwrap();
         until("the tree is gone", || sleepers(&mark).is_empty());
         until("the guardian left", || !runs(ids[0]));
@@ -104,17 +119,23 @@ fn kill_a_host(part_name: &str, stop_guardian: bool) {
 
 #[test]
 fn a_host_killed_by_sigkill_takes_its_tree_along() {
-    kill_a_host("host", false);
+    kill_a_host("host", Blow::Host);
+}
+
+/// The command's own processes are of the group and go with it; one in a session of its own is left to the guardian.
+#[test]
+fn a_host_killed_with_its_whole_process_group_takes_its_tree_along() {
+    kill_a_host("host", Blow::Group);
 }
 
 #[test]
 fn a_stopped_guardian_wakes_when_its_host_is_killed() {
-    kill_a_host("host", true);
+    kill_a_host("host", Blow::HostOfStopped);
 }
 
 #[test]
 fn a_host_that_had_forked_takes_its_tree_along_too() {
-    kill_a_host("forked-host", false);
+    kill_a_host("forked-host", Blow::Host);
 }
 
 static CHILD_SIGNALS: AtomicU32 = AtomicU32::new(0);

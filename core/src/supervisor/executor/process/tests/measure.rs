@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use super::super::{Exit, TreeReport, TreeUse, TreeWatcher};
+use super::super::TreeWatcher;
 use super::{Cgroups, MODES, PATIENCE, Tree, part, shell, spawn, until, watched};
 
 /// A driver in miniature: kills on the first look over the limit.
@@ -13,15 +13,16 @@ struct Enforcer {
 }
 
 impl TreeWatcher for Enforcer {
-    fn looked(&self, seen: &TreeUse) {
-        if seen.memory_bytes > Some(self.limit)
-            && let Some(tree) = self.tree.get().and_then(Weak::upgrade)
+    fn looked(&self) {
+        if let Some(tree) = self.tree.get().and_then(Weak::upgrade)
+            && tree.latest_use().memory_bytes > Some(self.limit)
         {
             tree.kill();
         }
     }
-    fn exited(&self, _: &Exit) {}
-    fn gone(&self, _: &TreeReport) {}
+    fn overdue(&self) {}
+    fn lost(&self) {}
+    fn gone(&self) {}
 }
 
 #[test]
@@ -87,9 +88,9 @@ fn orphans_count_after_their_parent_is_gone() {
 fn every_event_is_told_once() {
     let (tree, seen) = watched(shell("sleep 0.1 & exit 4"));
     tree.wait_gone(PATIENCE).expect("gone");
-    until("the end is told", || seen.ends.lock().len() == 1);
-    assert_eq!(seen.exits.lock().len(), 1);
-    assert_eq!(seen.exits.lock()[0].code, Some(4));
+    until("the end is told", || !seen.words.lock().is_empty());
+    assert_eq!(*seen.words.lock(), ["gone"]);
+    assert_eq!(tree.exit().unwrap().code, Some(4));
     assert!(!seen.looks.lock().is_empty());
     let report = tree.report().unwrap();
     assert_eq!(report.last_use.processes, Some(0));

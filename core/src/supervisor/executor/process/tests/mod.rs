@@ -11,12 +11,12 @@ mod stream;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{Cgroups, Command, Exit, Output, Tree, TreeReport, TreeUse, TreeWatcher};
+use super::{Cgroups, Command, Output, Tree, TreeUse, TreeWatcher};
 
 /// Long enough for a loaded machine; nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,25 +95,37 @@ fn check_mode(tree: &Tree, mode: Cgroups) {
 
 #[derive(Default)]
 struct Recorder {
+    tree: OnceLock<Weak<Tree>>,
+    /// What each look saw; nothing while the tree was being started.
     looks: Mutex<Vec<TreeUse>>,
-    exits: Mutex<Vec<Exit>>,
-    ends: Mutex<Vec<TreeReport>>,
+    /// All else that was told.
+    words: Mutex<Vec<&'static str>>,
 }
 
 impl TreeWatcher for Recorder {
-    fn looked(&self, seen: &TreeUse) {
-        self.looks.lock().push(*seen);
+    fn looked(&self) {
+        let tree = self.tree.get().and_then(Weak::upgrade);
+        self.looks.lock().push(tree.map(|t| t.latest_use()).unwrap_or_default());
     }
-    fn exited(&self, exit: &Exit) {
-        self.exits.lock().push(*exit);
+    fn overdue(&self) {
+        self.words.lock().push("overdue");
     }
-    fn gone(&self, report: &TreeReport) {
-        self.ends.lock().push(report.clone());
+    fn lost(&self) {
+        self.words.lock().push("lost");
+    }
+    fn gone(&self) {
+        self.words.lock().push("gone");
     }
 }
 
 fn watched(command: Command) -> (Arc<Tree>, Arc<Recorder>) {
+    watched_every(INTERVAL, command)
+}
+
+fn watched_every(interval: Duration, command: Command) -> (Arc<Tree>, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let weak: Weak<Recorder> = Arc::downgrade(&recorder);
-    (Tree::spawn(command, INTERVAL, weak).unwrap(), recorder)
+    let tree = Tree::spawn(command, interval, weak).unwrap();
+    recorder.tree.set(Arc::downgrade(&tree)).unwrap();
+    (tree, recorder)
 }

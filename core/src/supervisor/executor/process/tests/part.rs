@@ -1,6 +1,7 @@
 //! Parts that this test program plays as a process of its own.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,14 @@ pub(super) fn command(part: &str) -> Command {
     command
 }
 
-/// This program as an ordinary child that plays `part`; its standard output is piped.
+/// This program as an ordinary child, with a process group of its own, that plays `part`; its standard output is piped.
 pub(super) fn child(part: &str, argument: &str) -> (Child, ChildStdout) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", ENTRY, "--nocapture"])
         .env(PART, part)
         .env(ARGUMENT, argument)
         .stdout(Stdio::piped())
+        .process_group(0)
         .spawn()
         .unwrap();
     let out = child.stdout.take().unwrap();

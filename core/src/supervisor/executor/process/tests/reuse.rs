@@ -3,9 +3,13 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use super::super::look::{Limits, Meter};
 use super::super::signal::{self, Parents, is_meant};
 use super::super::table::{Stat, Table};
+use super::super::{ProcessId, TreeUse};
+use crate::clock::Time;
 
 fn line(pid: u32, name: &str, state: char, parent: u32, threads: u32, start: u64) -> String {
     format!(
@@ -35,6 +39,12 @@ impl Made {
         fs::write(self.path().join(format!("{pid}/stat")), line(pid, "a b) c", 'S', parent, 1, start))
             .unwrap();
         fs::write(task.join("children"), children).unwrap();
+    }
+
+    /// A process whose record was spoilt.
+    fn put_again(&self, pid: u32, parent: u32, start: u64) {
+        fs::remove_dir(self.path().join(format!("{pid}/stat"))).unwrap();
+        self.put(pid, parent, start, "");
     }
 
     fn table(&self) -> Table {
@@ -121,6 +131,51 @@ fn a_table_that_changes_under_the_walk_or_turns_in_circles_ends_it() {
     made.put(20, 10, 200, "10 20");
     assert_eq!(made.tree(10), [20]);
     assert_eq!(made.tree(77), [0u32; 0]);
+}
+
+/// Stands for a process that is out of descriptors: what is there cannot be read, for a reason of its own.
+fn spoil(path: &Path) {
+    fs::remove_file(path).unwrap();
+    fs::create_dir(path).unwrap();
+}
+
+#[test]
+fn a_tree_that_cannot_be_read_is_unknown_and_not_empty() {
+    for lists_children in [true, false] {
+        let made = Made::new(lists_children);
+        made.put(10, 1, 100, "20");
+        made.put(20, 10, 200, "");
+        let guardian = ProcessId { pid: 10, start_time: 100 };
+        let mut meter = Meter::of(made.table());
+        let mut look = |limits| meter.look(guardian, None, limits, Time::ZERO + Duration::from_secs(1)).0;
+        assert_eq!(look(Limits::default()).processes, Some(1));
+        let unknown = TreeUse { at: Time::ZERO + Duration::from_secs(1), ..TreeUse::default() };
+        spoil(&made.path().join("20/stat"));
+        assert_eq!(look(Limits::default()), unknown, "one that is there cannot be read");
+        made.put_again(20, 10, 200);
+        assert_eq!(look(Limits::default()).processes, Some(1));
+        if lists_children {
+            spoil(&made.path().join("10/task/10/children"));
+            assert_eq!(look(Limits::default()), unknown, "who the children are cannot be read");
+        }
+        spoil(&made.path().join("10/stat"));
+        assert_eq!(look(Limits::default()), unknown, "the guardian cannot be read");
+        fs::remove_dir_all(made.path()).unwrap();
+        assert_eq!(look(Limits::default()), unknown, "there is no process table");
+    }
+}
+
+#[test]
+fn a_process_that_was_known_and_cannot_be_looked_at_counts_as_running() {
+    let made = Made::new(true);
+    made.put(20, 10, 200, "");
+    let known = [made.table().stat(20).unwrap()];
+    let meter = Meter::of(made.table());
+    assert_eq!(meter.refresh(&known).len(), 1);
+    spoil(&made.path().join("20/stat"));
+    assert_eq!(meter.refresh(&known).len(), 1);
+    fs::remove_dir_all(made.path().join("20")).unwrap();
+    assert_eq!(meter.refresh(&known).len(), 0);
 }
 
 #[test]

@@ -62,14 +62,33 @@ fn a_directory_that_cannot_be_entered_is_named() {
 fn bad_arguments_are_refused_before_anything_starts() {
     let mut empty = shell("");
     empty.program = OsString::new();
-    let mut zero = shell("");
-    zero.args.push("a\0b".into());
-    let mut name = shell("");
-    name.env.push(("A=B".into(), Some("c".into())));
-    let mut value = shell("");
-    value.env.push(("A".into(), Some("c\0".into())));
-    for command in [empty, zero, name, value] {
+    let mut program = shell("");
+    program.program = "s\0h".into();
+    let mut directory = shell("");
+    directory.cwd = Some("/\0".into());
+    for command in [empty, program, directory] {
         assert_eq!(refused(command).kind(), ErrorKind::InvalidArgument);
+    }
+}
+
+#[test]
+fn a_bad_argument_or_variable_is_named_by_its_place_and_what_it_holds_is_not_told() {
+    let mut argument = shell("");
+    argument.args.push("--password=hunter2\0".into());
+    let mut value = shell("");
+    value.env.push(("API_TOKEN".into(), Some("hunter2\0".into())));
+    let mut whole = shell("");
+    whole.env.push(("API_TOKEN=hunter2".into(), Some("".into())));
+    let mut name = shell("");
+    name.env.push(("API_TOKEN\0".into(), Some("hunter2".into())));
+    for (command, place) in
+        [(argument, "argument 3"), (value, "\"API_TOKEN\""), (whole, "\"API_TOKEN\""), (name, "API_TOKEN")]
+    {
+        let error = refused(command);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        let said = format!("{error} {error:?}");
+        assert!(said.contains(place), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
     }
 }
 

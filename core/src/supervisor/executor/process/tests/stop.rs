@@ -102,7 +102,7 @@ fn a_task_that_kills_its_guardian_is_killed_and_reported() {
         assert_eq!(report.proved, tree.is_grouped(), "without a group a secret fork cannot be excluded");
         assert_eq!(report.exit.map(|e| (e.code, e.signal)), Some((None, None)));
         assert_eq!(sleepers(&mark), [0u32; 0], "{mode:?}");
-        until("the watcher hears of it", || seen.ends.lock().len() == 1);
+        until("the watcher hears of both", || *seen.words.lock() == ["lost", "gone"]);
     }
 }
 
