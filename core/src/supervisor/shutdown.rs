@@ -100,7 +100,7 @@ mod tests {
         let inner = supervisor.inner();
         let task = supervisor.start("late", "heal").unwrap();
         let record = task.token().record().clone();
-        assert!(record.blame(Cause::Asked("by a sample".to_owned())));
+        record.blame(Cause::Asked("by a sample".to_owned()));
         assert_eq!(record.state.request(), Request::Won);
         drop(task);
         inner.closing.store(true, Ordering::SeqCst);
