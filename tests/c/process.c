@@ -186,7 +186,9 @@ static void a_cancelled_command_is_dead_with_all_its_children(hl_supervisor *sup
 }
 
 static void what_a_command_leaves_behind_is_stopped_and_named(hl_supervisor *supervisor) {
-    hl_command *command = shell(supervisor, "sleep 1000 & exit 3");
+    // Until it has become sleep, it bears the name of the shell.
+    const char *script = "sleep 1000 & while read name </proc/$!/comm; [ \"$name\" != sleep ]; do :; done; exit 3";
+    hl_command *command = shell(supervisor, script);
     OK(hl_command_stdin(command, HL_STREAM_NULL));
     OK(hl_command_stdout(command, HL_STREAM_NULL, 0));
     hl_process *process = spawned(command, "brief grace");
