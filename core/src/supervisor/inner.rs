@@ -285,4 +285,16 @@ mod tests {
         assert!(!inner.cancel(&record, Cause::Shutdown, Vec::new()));
         assert!(!inner.engine.lock().is_waiting());
     }
+
+    /// After its last pass the watch thread may be asked to pass once more, and find that a task which lingered does.
+    #[test]
+    fn the_watch_thread_leaves_although_a_task_that_ends_late_passes_in_its_place() {
+        let (_, supervisor) = by_hand();
+        let inner = supervisor.inner();
+        let _passes = inner.passing.lock();
+        assert!(inner.pass(inner.now()), "while tasks run it goes on");
+        inner.closing.store(true, Ordering::SeqCst);
+        inner.closed.store(true, Ordering::SeqCst);
+        assert!(!inner.pass(inner.now()));
+    }
 }

@@ -68,10 +68,11 @@ impl Watched for Inner {
     fn pass(self: &Arc<Self>, now: Time) -> bool {
         loop {
             let Some(one) = self.passing.try_lock() else {
-                // Whoever passes now passes once more. If that one has just left, this one has the lock.
+                // Whoever passes now passes once more. If that one has just left, this one has the lock. Once all is
+                // closed, those that end pass for themselves: nobody would wake the watch thread again.
                 self.missed.store(true, Ordering::SeqCst);
                 match self.passing.is_locked() {
-                    true => return true,
+                    true => return !self.closed.load(Ordering::SeqCst),
                     false => continue,
                 }
             };
