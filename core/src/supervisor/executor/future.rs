@@ -114,8 +114,9 @@ impl<F: Future> Future for Supervised<F> {
         // A panic unwinds through here; the record then ends with the drop of the wrapper.
         let polled = inner.as_mut().poll(cx);
         let spent = SystemClock.now().as_nanos() - begun;
-        this.state.polled_nanos.fetch_add(spent, Ordering::AcqRel);
+        // In this order, as the reader's: what is added already runs no more.
         this.state.polling_since.store(0, Ordering::Release);
+        this.state.polled_nanos.fetch_add(spent, Ordering::AcqRel);
         match polled {
             Poll::Ready(output) => {
                 this.state.ready.store(true, Ordering::Release);
@@ -134,5 +135,51 @@ impl<F> Drop for Supervised<F> {
         self.inner = None;
         self.state.polling_since.store(0, Ordering::Release);
         self.token.record().finish();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::supervisor::Supervisor;
+
+    /// Whatever moment of a poll another thread looks at.
+    #[test]
+    fn a_poll_that_ends_while_it_is_read_is_not_counted_twice() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let mut most = Duration::ZERO;
+        for _ in 0..2_000 {
+            let busy = |_| {
+                std::future::poll_fn(|_| {
+                    let begun = Instant::now();
+                    while begun.elapsed() < Duration::from_micros(200) {}
+                    Poll::<()>::Pending
+                })
+            };
+            let mut task = Box::pin(supervisor.supervise("busy", "craft", busy).unwrap());
+            let (state, over) = (task.state.clone(), Arc::new(AtomicBool::new(false)));
+            let (ready, reads) = mpsc::channel();
+            let reader = {
+                let over = over.clone();
+                std::thread::spawn(move || {
+                    let begun = Instant::now();
+                    ready.send(()).unwrap();
+                    let mut most = Duration::ZERO;
+                    while !over.load(Ordering::Acquire) {
+                        let read = state.poll_time();
+                        most = most.max(read.saturating_sub(begun.elapsed()));
+                    }
+                    most
+                })
+            };
+            reads.recv().unwrap();
+            let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            over.store(true, Ordering::Release);
+            most = most.max(reader.join().unwrap());
+        }
+        assert_eq!(most, Duration::ZERO, "counted beyond the time that there was");
     }
 }
