@@ -83,6 +83,13 @@ impl Clock for SystemClock {
     }
 }
 
+/// The nearest calendar time that RFC 3339, as we write it, can spell: from 1970 to the end of the year 9999.
+pub(crate) fn spellable(time: SystemTime) -> SystemTime {
+    let latest = Duration::new(253_402_300_799, 999_999_999);
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + since.min(latest)
+}
+
 /// A clock that stands still until it is told to move. Clones share the hand.
 ///
 /// # Example

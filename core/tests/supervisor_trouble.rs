@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
+use haltline::clock::{Clock, SystemClock, Time};
 use haltline::monitor::Monitor;
 use haltline::supervisor::{Incident, Outcome, Profile, Stopper, Supervisor};
 
@@ -313,4 +314,34 @@ fn a_handler_that_panics_holds_up_neither_the_next_nor_the_shutdown_and_a_late_o
     wait_for("it leaves late", || deaf.outcome() == Some(Outcome::Stopped));
     supervisor.shutdown(10 * S).unwrap();
     assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+/// The host's own, set to a time that no record can spell.
+struct Misset {
+    wall: std::time::SystemTime,
+}
+
+impl Clock for Misset {
+    fn now(&self) -> Time {
+        SystemClock.now()
+    }
+    fn wall(&self) -> std::time::SystemTime {
+        self.wall
+    }
+}
+
+#[test]
+fn a_calendar_before_1970_or_after_9999_loses_no_cancellation() {
+    let epoch = std::time::UNIX_EPOCH;
+    for (wall, told) in
+        [(epoch - S, "1970-01-01T"), (epoch + Duration::from_secs(300_000_000_000), "9999-12-31T")]
+    {
+        let supervisor = Supervisor::builder().clock(Misset { wall }).start().unwrap();
+        let task = supervisor.start("task", quick("p").build().unwrap()).unwrap();
+        let token = task.token().clone();
+        token.cancel("done");
+        drop(task);
+        assert_eq!(token.wait_outcome(10 * S), Some(Outcome::Stopped));
+        assert!(supervisor.incidents(1)[0].time.starts_with(told));
+    }
 }

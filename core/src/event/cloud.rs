@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
@@ -140,9 +140,7 @@ impl fmt::Debug for Event {
 
 /// RFC 3339 in UTC with microseconds. Times that it cannot spell become the nearest that it can.
 fn spelt(time: SystemTime) -> String {
-    let latest = Duration::new(253_402_300_799, 999_999_999);
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(latest);
-    humantime::format_rfc3339_micros(UNIX_EPOCH + since).to_string()
+    humantime::format_rfc3339_micros(crate::clock::spellable(time)).to_string()
 }
 
 impl Serialize for Event {
@@ -219,6 +217,8 @@ fn is_json(content_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
     use serde_json::json;
 

@@ -288,7 +288,7 @@ impl Inner {
         Incident {
             schema: SCHEMA,
             id: crate::id::unique(),
-            time: humantime::format_rfc3339_millis(self.clock.wall()).to_string(),
+            time: humantime::format_rfc3339_millis(crate::clock::spellable(self.clock.wall())).to_string(),
             session: self.sessions.at(record.map_or(at, |r| r.started)),
             task: record.map(|r| self.summary(r, at)),
             cause,
