@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
-use haltline::clock::{Clock, SystemClock, Time};
+use haltline::clock::{Clock, ManualClock, SystemClock, Time};
 use haltline::monitor::Monitor;
 use haltline::supervisor::{Incident, Outcome, Profile, Stopper, Supervisor};
 
@@ -344,4 +344,15 @@ fn a_calendar_before_1970_or_after_9999_loses_no_cancellation() {
         assert_eq!(token.wait_outcome(10 * S), Some(Outcome::Stopped));
         assert!(supervisor.incidents(1)[0].time.starts_with(told));
     }
+}
+
+#[test]
+fn the_monitor_that_comes_by_itself_runs_by_the_supervisors_clock() {
+    let clock = ManualClock::new();
+    clock.advance(7 * S);
+    let supervisor = Supervisor::builder().clock(clock.clone()).start().unwrap();
+    let monitor = supervisor.monitor();
+    wait_for("a first sample", || monitor.latest().is_some());
+    // By the machine's own clock it would be one of the first moments of this process, or any later one.
+    assert_eq!(monitor.latest().unwrap().at, clock.now());
 }

@@ -50,7 +50,8 @@ impl SupervisorBuilder {
         }
     }
 
-    /// The monitor whose samples drive the decisions. Without one, a monitor with its defaults is started.
+    /// The monitor whose samples drive the decisions; it is to run by the same clock. Without one, a monitor with its
+    /// defaults is started.
     pub fn monitor(mut self, monitor: Monitor) -> Self {
         self.monitor = Some(monitor);
         self
@@ -145,8 +146,10 @@ impl SupervisorBuilder {
         self.engine.validate()?;
         let monitor = match self.monitor {
             Some(monitor) => monitor,
-            None if threaded => Monitor::start()?,
-            None => Monitor::builder().manual()?,
+            None => {
+                let own = Monitor::builder().clock(self.clock.clone());
+                if threaded { own.start()? } else { own.manual()? }
+            }
         };
         let bus = self.bus.unwrap_or_else(|| monitor.bus().clone());
         let profiles = match (self.profiles, self.folder) {
