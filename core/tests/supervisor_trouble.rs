@@ -356,3 +356,36 @@ fn the_monitor_that_comes_by_itself_runs_by_the_supervisors_clock() {
     // By the machine's own clock it would be one of the first moments of this process, or any later one.
     assert_eq!(monitor.latest().unwrap().at, clock.now());
 }
+
+/// Work whose stopper panics over all that it is asked, or over the request alone.
+struct Panicking {
+    only_at_first: bool,
+    forced: AtomicBool,
+}
+
+impl Stopper for Panicking {
+    fn request(&self) {
+        panic!("as planned");
+    }
+    fn force(&self) -> bool {
+        self.forced.store(true, Ordering::SeqCst);
+        assert!(self.only_at_first, "as planned");
+        true
+    }
+    fn is_gone(&self) -> bool {
+        assert!(self.only_at_first, "as planned");
+        self.forced.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn a_stopper_that_panics_is_asked_further_and_never_taken_at_its_word() {
+    let supervisor = Supervisor::builder().verify(200 * MS).start().unwrap();
+    for (only_at_first, outcome) in [(true, Outcome::Killed), (false, Outcome::StillRunning)] {
+        let work = Arc::new(Panicking { only_at_first, forced: AtomicBool::new(false) });
+        let task = supervisor.start_with("foreign", quick("p").build().unwrap(), work.clone()).unwrap();
+        task.cancel("stop");
+        assert_eq!(task.wait_outcome(10 * S), Some(outcome));
+        assert!(work.forced.load(Ordering::SeqCst));
+    }
+}

@@ -1,5 +1,6 @@
 //! Work that the host runs and stops through a `Stopper` of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -57,16 +58,17 @@ impl Custom {
     /// Asks, forces when told to, and looks until the work is gone. Runs on its own thread; `changed` is
     /// called whenever there is something new to see.
     pub(crate) fn drive(&self, changed: impl Fn()) {
-        self.stopper.request();
+        let mut asked = Asked::default();
+        asked.or((), || self.stopper.request());
         let mut look = FIRST_LOOK;
         while !self.over.load(Ordering::Acquire) {
-            if self.stopper.is_gone() {
+            if asked.or(false, || self.stopper.is_gone()) {
                 self.gone.store(true, Ordering::Release);
                 changed();
                 return;
             }
             if self.force.load(Ordering::Acquire) && self.forced.load(Ordering::Acquire) == 0 {
-                let answer = if self.stopper.force() { FORCED } else { CANNOT };
+                let answer = if asked.or(false, || self.stopper.force()) { FORCED } else { CANNOT };
                 self.forced.store(answer, Ordering::Release);
                 changed();
                 continue;
@@ -74,5 +76,23 @@ impl Custom {
             std::thread::sleep(look);
             look = (look * 5 / 4).min(LAST_LOOK);
         }
+    }
+}
+
+/// Asks a stopper. One that panics over a question is asked the next all the same.
+#[derive(Default)]
+struct Asked {
+    panicked: bool,
+}
+
+impl Asked {
+    fn or<T>(&mut self, instead: T, call: impl FnOnce() -> T) -> T {
+        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+            if !std::mem::replace(&mut self.panicked, true) {
+                // The subscriber of the log is host code too.
+                let _ = catch_unwind(|| tracing::error!("a stopper panicked; it is asked further"));
+            }
+            instead
+        })
     }
 }
