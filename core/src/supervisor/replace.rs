@@ -54,10 +54,10 @@ impl Inner {
         if !self.table.replace_profile(record, profile) {
             return Err(refused(record, "has finished"));
         }
-        drop(engine);
         if let Executor::Process(work) = &record.executor {
             work.tree.set_bounds(Bounds::of(profile.task()));
         }
+        drop(engine);
         if let Some(deadline) = self.table.note(record) {
             self.alarm.set(deadline);
         }
@@ -102,4 +102,35 @@ fn refused(record: &Record, why: &str) -> Error {
     let message =
         format!("task {} {:?} {why}; only a running task takes another profile", record.id, record.name);
     Error::new(ErrorKind::UnknownTask, message)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::supervisor::{Profile, Supervisor};
+
+    /// Otherwise, of two replacements at one moment, one might set the profile last and the other the bounds.
+    #[test]
+    fn nothing_is_decided_between_a_profile_and_the_bounds_that_its_tree_is_looked_at_by() {
+        let supervisor = Supervisor::builder().start().unwrap();
+        let [first, second] =
+            [3, 4].map(|n| Profile::builder(n.to_string()).task_max_processes(n).build().unwrap());
+        let task = supervisor.command("sleep").arg("60").spawn(&first).unwrap();
+        let Executor::Process(work) = &task.token().record().executor else { panic!("a command") };
+        let bounds = work.tree.hold_bounds();
+        std::thread::scope(|scope| {
+            let replacing = scope.spawn(|| task.replace_profile(&second));
+            while task.profile().name() != "4" {
+                std::thread::yield_now();
+            }
+            // Long enough for it to go on, were it not to wait for the bounds first.
+            let free = supervisor.inner().engine.try_lock_for(Duration::from_millis(100)).is_some();
+            drop(bounds);
+            replacing.join().unwrap().unwrap();
+            assert!(!free);
+        });
+        task.kill("done");
+    }
 }

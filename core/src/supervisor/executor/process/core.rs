@@ -109,6 +109,11 @@ impl Core {
         self.look_soon();
     }
 
+    #[cfg(test)]
+    pub(super) fn hold_limits(&self) -> parking_lot::MutexGuard<'_, Limits> {
+        self.limits.lock()
+    }
+
     /// Whether this process started the tree.
     pub(super) fn is_ours(&self) -> bool {
         self.owner == std::process::id()

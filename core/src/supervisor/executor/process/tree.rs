@@ -70,6 +70,12 @@ impl Tree {
         }
     }
 
+    /// Lets nobody set other bounds for as long as the result is kept.
+    #[cfg(test)]
+    pub(crate) fn hold_bounds(&self) -> impl Drop + '_ {
+        self.core.hold_limits()
+    }
+
     /// The processes that can run now; empty once the tree is gone.
     pub(crate) fn pids(&self) -> Vec<Leftover> {
         if !self.core.is_ours() || self.core.is_gone() {
