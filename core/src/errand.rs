@@ -75,16 +75,18 @@ impl State {
 }
 
 impl Errands {
-    /// Runs `work` soon, on a thread that nothing else needs.
-    pub(crate) fn run(&self, work: Work) {
+    /// Runs `work` soon, on a thread that nothing else needs. Returns whether there was none to be had: then it waits
+    /// for a [`retry`](Errands::retry).
+    pub(crate) fn run(&self, work: Work) -> bool {
         let mut state = self.0.state.lock();
         state.leaving = false;
         state.waiting.push_back(work);
         if state.is_short_of_threads() {
             drop(state);
-            self.retry();
+            self.retry()
         } else {
             self.0.work.notify_one();
+            false
         }
     }
 
@@ -198,12 +200,12 @@ struct Line {
 }
 
 impl InTurn {
-    /// Runs `work` after all that came before it.
-    pub(crate) fn run(&self, work: Work) {
+    /// Runs `work` after all that came before it. Returns as [`Errands::run`].
+    pub(crate) fn run(&self, work: Work) -> bool {
         let mut line = self.0.line.lock();
         line.waiting.push_back(work);
         if std::mem::replace(&mut line.running, true) {
-            return;
+            return false;
         }
         drop(line);
         // Held weakly: what waits does not keep alive what it waits in.
@@ -218,7 +220,7 @@ impl InTurn {
                 drop(line);
                 run_guarded(work);
             }
-        }));
+        }))
     }
 
     /// As [`run`](InTurn::run), unless `most` pieces wait already: then `work` is given up.

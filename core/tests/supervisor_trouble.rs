@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
 use haltline::clock::{Clock, ManualClock, SystemClock, Time};
-use haltline::monitor::Monitor;
+use haltline::event::SubscribeOptions;
+use haltline::monitor::{Monitor, Sample};
 use haltline::supervisor::{Incident, Outcome, Profile, Stopper, Supervisor};
 
 const S: Duration = Duration::from_secs(1);
@@ -41,31 +42,41 @@ fn run_in_child(test: &str, program: &Path, change: impl FnOnce(&mut Command) ->
     assert!(done.status.success() && told.contains("1 passed"), "{told}");
 }
 
+/// The same as nobody, from a place that nobody can read: the limit on threads does not hold for root.
+#[cfg(target_os = "linux")]
+fn run_as_nobody(test: &str) {
+    use std::os::unix::process::CommandExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).unwrap();
+    }
+    run_in_child(test, &program, |child| match is_root {
+        true => child.uid(65534).gid(65534),
+        false => child,
+    });
+}
+
+/// Takes away every further thread of this process; returns what gives them back.
+#[cfg(target_os = "linux")]
+fn without_threads() -> impl FnOnce() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let before = getrlimit(Resource::Nproc);
+    setrlimit(Resource::Nproc, Rlimit { current: Some(0), ..before }).unwrap();
+    assert!(std::thread::Builder::new().spawn(|| ()).is_err(), "the limit must hold for this test");
+    move || setrlimit(Resource::Nproc, before).unwrap()
+}
+
 /// Where no thread can be started any more, as in the middle of a fork bomb, host code waits for one and then runs.
 #[cfg(target_os = "linux")]
 #[test]
 fn host_code_waits_where_the_system_has_no_thread_left() {
-    use std::os::unix::process::CommandExt;
-
     if !is_child() {
-        // The limit does not hold for root: the child runs as nobody, from a place that nobody can read.
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("test");
-        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-        let is_root = rustix::process::geteuid().is_root();
-        if is_root {
-            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(folder.path(), open).unwrap();
-        }
-        run_in_child(
-            "host_code_waits_where_the_system_has_no_thread_left",
-            &program,
-            |child| match is_root {
-                true => child.uid(65534).gid(65534),
-                false => child,
-            },
-        );
-        return;
+        return run_as_nobody("host_code_waits_where_the_system_has_no_thread_left");
     }
     let supervisor = Supervisor::builder().verify(20 * S).start().unwrap();
     let profile = quick("p").build().unwrap();
@@ -76,10 +87,7 @@ fn host_code_waits_where_the_system_has_no_thread_left() {
     let work = Arc::new(Asked::default());
     let foreign = supervisor.start_with("foreign", &profile, work.clone()).unwrap();
 
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let before = getrlimit(Resource::Nproc);
-    setrlimit(Resource::Nproc, rustix::process::Rlimit { current: Some(0), ..before }).unwrap();
-    assert!(std::thread::Builder::new().spawn(|| ()).is_err(), "the limit must hold for this test");
+    let give_back = without_threads();
     task.cancel("no thread");
     foreign.cancel("no thread");
     let token = task.token().clone();
@@ -88,9 +96,32 @@ fn host_code_waits_where_the_system_has_no_thread_left() {
     std::thread::sleep(200 * MS);
     assert!(!handled.load(Ordering::SeqCst) && !work.asked.load(Ordering::SeqCst));
 
-    setrlimit(Resource::Nproc, before).unwrap();
+    give_back();
     wait_for("the handler runs", || handled.load(Ordering::SeqCst));
     assert_eq!(foreign.wait_outcome(10 * S), Some(Outcome::Stopped));
+}
+
+/// A breach that cancels nobody is recorded by whoever samples, and nothing is due to the watch thread then.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_record_made_without_a_thread_is_told_once_there_is_one() {
+    if !is_child() {
+        return run_as_nobody("a_record_made_without_a_thread_is_told_once_there_is_one");
+    }
+    let monitor = Monitor::builder().manual().unwrap();
+    let supervisor = Supervisor::builder().monitor(monitor.clone()).start().unwrap();
+    let told = supervisor.bus().subscribe("task.breach", SubscribeOptions::default()).unwrap();
+    let profile = quick("p").host_max_latency_ms(1.0).sustain(Duration::ZERO).build().unwrap();
+    let task = supervisor.start("section", &profile).unwrap();
+    let give_back = without_threads();
+    let mut sample = Sample::unknown(SystemClock.now(), SystemClock.wall());
+    sample.signals.latency_ms = Some(1000.0);
+    monitor.feed(sample);
+    assert_eq!(supervisor.incidents(9).len(), 1);
+    assert!(told.recv_timeout(100 * MS).is_none());
+    give_back();
+    assert!(told.recv_timeout(20 * S).is_some());
+    assert!(!task.is_cancelled());
 }
 
 /// Work that leaves when it is asked to.

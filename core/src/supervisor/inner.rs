@@ -163,7 +163,19 @@ impl Inner {
 
     /// Runs what tells of an incident, off every thread that decides. A supervisor without threads runs it here.
     pub(crate) fn telling(&self, work: Work) {
-        if self.threaded { self.telling.run(work) } else { work() }
+        if !self.threaded {
+            work();
+        } else if self.telling.run(work) {
+            // The watch thread tries again; nothing else may be due to it.
+            self.alarm.ring();
+        }
+    }
+
+    /// Runs what calls or drops a value of the host's, on a thread where that may block.
+    pub(crate) fn apart(&self, work: Work) {
+        if self.stoppers.run(work) {
+            self.alarm.ring();
+        }
     }
 
     /// Does what the engine decided.

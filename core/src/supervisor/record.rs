@@ -202,7 +202,7 @@ impl Record {
     /// Drops what belongs to the host, on a thread of its own where the calling thread must not run host code.
     fn dispose(&self, value: impl Send + 'static) {
         if errand::is_watcher() {
-            self.home.inner.stoppers.run(Box::new(move || drop(value)));
+            self.home.inner.apart(Box::new(move || drop(value)));
         }
     }
 

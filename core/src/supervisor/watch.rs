@@ -141,7 +141,7 @@ impl Inner {
         };
         // Before the request: the processes that the record is to name may be gone right after it.
         let incident = self.draft(Some(&record), cause, at, blame);
-        record.executor.request(|work| self.stoppers.run(work), changed);
+        record.executor.request(|work| self.apart(work), changed);
         let top = self.read_top(&incident.cause);
         Active {
             ladder: Ladder::new(at, grace, self.verify),
@@ -168,7 +168,7 @@ impl Inner {
                     return true;
                 }
                 Step::Force => {
-                    let real = one.record.executor.force(|work| self.stoppers.run(work));
+                    let real = one.record.executor.force(|work| self.apart(work));
                     one.forced = real.then_some(now);
                     one.ladder.forced(now, real, left);
                 }
