@@ -149,6 +149,10 @@ impl Follow {
         if !asked && now < self.next {
             return;
         }
+        if self.phase == Phase::Running {
+            // Mostly heard already. Where the system has no descriptor or no memory left for it, nothing wakes us.
+            self.hear();
+        }
         match self.phase {
             Phase::Running => self.look(now),
             Phase::Verifying(since) => self.verify(now, since),

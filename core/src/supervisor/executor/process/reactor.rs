@@ -61,7 +61,7 @@ pub(super) fn follow(core: Arc<Core>) -> Result<()> {
         let dismissed = queue.dismissed;
         move || {
             crate::errand::become_watcher();
-            reactor.run(dismissed);
+            reactor.run(dismissed, &Poll::new(&reactor.wake));
         }
     };
     let signals = AllBlocked::new();
@@ -146,11 +146,10 @@ impl Reactor {
         Ok(())
     }
 
-    fn run(&self, dismissed: u64) {
+    fn run(&self, dismissed: u64, poll: &Poll) {
         let mut trees = HashMap::new();
         let mut serial = 0;
         let mut idle_since: Option<Time> = None;
-        let poll = Poll::new(&self.wake);
         loop {
             let incoming = {
                 let mut queue = self.queue.lock();
@@ -209,7 +208,8 @@ enum What {
     GuardianEnded,
 }
 
-/// The descriptors of all trees. Without one (out of descriptors) the thread looks every few milliseconds.
+/// The descriptors of all trees. Without it (out of descriptors) the thread wakes every few milliseconds, and hears each
+/// tree when it looks at it.
 struct Poll(Option<OwnedFd>);
 
 impl Poll {
@@ -273,5 +273,73 @@ impl Poll {
                 tell(data / 2, if data % 2 == 0 { What::News } else { What::GuardianEnded });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+    use std::sync::atomic::AtomicBool;
+
+    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+
+    use super::super::core::Parts;
+    use super::super::look::Limits;
+    use super::super::output::Flow;
+    use super::super::wire::News;
+    use super::super::{Command, ProcessId, TreeWatcher};
+    use super::*;
+
+    #[derive(Default)]
+    struct Gone(AtomicBool);
+
+    impl TreeWatcher for Gone {
+        fn looked(&self) {}
+        fn overdue(&self) {}
+        fn lost(&self) {}
+        fn gone(&self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_tree_that_no_descriptor_is_left_to_wait_for_is_heard_all_the_same() {
+        let (control, guardian) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        // No such processes: what is told is all there is to know.
+        let nobody = ProcessId { pid: u32::MAX, start_time: 1 };
+        let told = Arc::new(Gone::default());
+        let weak: Weak<Gone> = Arc::downgrade(&told);
+        let core = Arc::new(Core::new(Parts {
+            guardian: nobody,
+            main: nobody,
+            control,
+            guardian_fd: None,
+            group: None,
+            held: false,
+            interval: Duration::from_millis(20),
+            limits: Limits::default(),
+            leave_within: None,
+            flow: Arc::new(Flow::new(&Command::new("nothing")).unwrap()),
+            watcher: weak,
+            first: None,
+        }));
+        let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+        let reactor = Reactor { owner: std::process::id(), wake, queue: Mutex::default() };
+        reactor.queue.lock().incoming.push(core.clone());
+        std::thread::scope(|scope| {
+            scope.spawn(|| reactor.run(0, &Poll(None)));
+            rustix::net::send(&guardian, &News::Empty { cpu_us: 7 }.encode(), SendFlags::empty()).unwrap();
+            let until = Instant::now() + Duration::from_secs(10);
+            while !told.0.load(Ordering::SeqCst) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Sends the thread away whatever was seen.
+            reactor.queue.lock().dismissed += 1;
+        });
+        assert!(told.0.load(Ordering::SeqCst) && core.is_gone());
+        let report = core.known.lock().report.clone().unwrap();
+        assert!(report.proved && report.last_use.cpu_time == Some(Duration::from_micros(7)));
     }
 }
