@@ -191,6 +191,9 @@ fn a_log_that_blocks_delays_no_deadline_no_record_and_no_event() {
     supervisor.flush(10 * S).unwrap();
     assert_eq!(Incident::read_file(&path).unwrap().len(), 5);
     assert_eq!(std::iter::from_fn(|| events.try_recv()).count(), 5);
+    let begun = Instant::now();
+    assert!(supervisor.shutdown(60 * S).unwrap().is_empty());
+    assert!(begun.elapsed() < 30 * S, "it does not wait for the log");
 }
 
 #[cfg(unix)]

@@ -16,13 +16,17 @@ use crate::timer::Watched;
 /// Longer than any process lives.
 pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// How long the last log lines may take: a subscriber that hangs is no reason to wait for ever.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
 impl Supervisor {
     pub(super) fn watched_by(&self, thread: JoinHandle<()>) {
         *self.0.watch.lock() = Some(thread);
     }
 
     /// Cancels every task, starts no more, and waits until each stop is verified and written and every `on_cancel`
-    /// handler has returned. Returns what was not seen to stop; if nothing, the threads of all this have left too.
+    /// handler has returned. Returns what was not seen to stop; if nothing, the threads of all this have left too, unless
+    /// the subscriber of the log hangs.
     ///
     /// Called by a handler or a [`Stopper`](super::Stopper), it does not wait for those.
     ///
@@ -74,7 +78,7 @@ impl Supervisor {
             // What a stopper stops is gone, so it has nothing left to do; were it slow to leave, nothing is lost.
             inner.stoppers.wait(until);
             inner.telling.wait(until);
-            inner.log.wait(until);
+            inner.log.wait(until.min(Instant::now() + LOG_PATIENCE));
             process::leave(until);
         }
         written?;
