@@ -533,7 +533,8 @@ enum hl_status hl_token_wait_finished(const struct hl_token *token, uint64_t tim
 /// outcome is known already, it runs now and on this thread. It must not throw or jump out.
 ///
 /// free_fn(user_data) is called after the callback. If that never runs, it is called when the task ends, on the thread
-/// that ends it; if the task has ended already or this call fails, before this returns.
+/// that ends it or, for a command, on one of haltline's own; if the task has ended already or this call fails, before
+/// this returns.
 enum hl_status hl_token_on_cancel(const struct hl_token *token,
                                   hl_cancel_fn callback,
                                   void *user_data,

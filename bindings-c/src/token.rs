@@ -241,7 +241,8 @@ pub unsafe extern "C" fn hl_token_wait_finished(token: *const hl_token, timeout_
 /// outcome is known already, it runs now and on this thread. It must not throw or jump out.
 ///
 /// free_fn(user_data) is called after the callback. If that never runs, it is called when the task ends, on the thread
-/// that ends it; if the task has ended already or this call fails, before this returns.
+/// that ends it or, for a command, on one of haltline's own; if the task has ended already or this call fails, before
+/// this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_token_on_cancel(
     token: *const hl_token,

@@ -273,3 +273,13 @@ fn a_hosts_own_stopper_is_asked_then_forced_and_believed_only_when_it_is_gone() 
         assert_eq!(task.wait_outcome(10 * S), Some(expected));
     }
 }
+
+#[test]
+fn profiles_and_a_folder_of_profiles_are_not_both_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let both =
+        Supervisor::builder().profiles(haltline::supervisor::Profiles::new()).profile_folder(folder.path());
+    let error = both.start().unwrap_err();
+    assert_eq!(error.kind(), haltline::ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
+}

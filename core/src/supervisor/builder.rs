@@ -18,7 +18,7 @@ use super::supervisor::Supervisor;
 use super::table::Table;
 use crate::clock::{Clock, SystemClock, Time};
 use crate::errand::{Errands, InTurn};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Bus;
 use crate::monitor::Monitor;
 use crate::timer::{self, Alarm};
@@ -75,7 +75,7 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Reads the profiles of a folder, beside the six built in.
+    /// Reads the profiles of a folder, beside the six built in. Not together with [`profiles`](Self::profiles).
     pub fn profile_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
@@ -153,7 +153,14 @@ impl SupervisorBuilder {
         };
         let bus = self.bus.unwrap_or_else(|| monitor.bus().clone());
         let profiles = match (self.profiles, self.folder) {
-            (Some(profiles), _) => profiles,
+            (Some(_), Some(folder)) => {
+                let both = format!(
+                    "profiles and the folder {} were both given; read the folder into the profiles, with Profiles::load_dir",
+                    folder.display()
+                );
+                return Err(Error::new(ErrorKind::InvalidArgument, both));
+            }
+            (Some(profiles), None) => profiles,
             (None, Some(folder)) => Profiles::load_dir(folder)?,
             (None, None) => Profiles::new(),
         };
@@ -171,12 +178,12 @@ impl SupervisorBuilder {
             engine: Mutex::new(Engine::new(self.engine)),
             sessions: Sessions::default(),
             verify: self.verify,
-            passing: Mutex::new(()),
             missed: AtomicBool::new(false),
             inbox: Mutex::default(),
             active: Mutex::default(),
             observer: OnceLock::new(),
             spike: Mutex::default(),
+            top: Mutex::default(),
             usage: ArcSwap::from_pointee(Usages::new()),
             handlers: Errands::default(),
             stoppers: Errands::default(),

@@ -72,13 +72,7 @@ mod tests {
     fn start_check_and_finish_wait_for_no_shared_lock_and_read_no_processor_clock() {
         let supervisor = Supervisor::builder().manual().unwrap();
         let inner = supervisor.inner().clone();
-        let _held = (
-            inner.engine.lock(),
-            inner.inbox.lock(),
-            inner.active.lock(),
-            inner.passing.lock(),
-            inner.spike.lock(),
-        );
+        let _held = (inner.engine.lock(), inner.inbox.lock(), inner.active.lock(), inner.spike.lock());
         let (done, seen) = mpsc::channel();
         let own = supervisor.clone();
         std::thread::spawn(move || {

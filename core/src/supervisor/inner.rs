@@ -1,5 +1,6 @@
 //! What all handles of one supervisor share.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::engine::{Action, Contribution, Engine, TaskId, TaskReading};
 use super::incident::{Blamed, IncidentLog};
 use super::profile::Profiles;
 use super::record::Record;
-use super::sampling::Usages;
+use super::sampling::{Busiest, Usages};
 use super::session::Sessions;
 use super::state::Request;
 use super::table::Table;
@@ -40,13 +41,11 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     /// How long a forced task is looked for before it is reported as still running.
     pub(crate) verify: Duration,
-    /// Held during a pass: usually by the watch thread, after its end by whoever ends a task.
-    pub(crate) passing: Mutex<()>,
     /// Somebody wanted to pass meanwhile.
     pub(crate) missed: AtomicBool,
     /// Cancellations that the watch thread has not seen yet.
-    pub(crate) inbox: Mutex<Vec<Begin>>,
-    /// Cancellations in progress; only passes of the watch thread change it.
+    pub(crate) inbox: Mutex<VecDeque<Begin>>,
+    /// Cancellations in progress. Held during a pass: usually by the watch thread, after its end by whoever ends a task.
     pub(crate) active: Mutex<Vec<Active>>,
     /// What the last looks saw, by task; only sampling replaces it.
     pub(crate) usage: ArcSwap<Usages>,
@@ -54,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) observer: OnceLock<SampleObserver>,
     /// All processes as they were when a host limit was first broken, so that an incident can name the busiest.
     pub(crate) spike: Mutex<Option<Arc<ProcessTable>>>,
+    /// The busiest processes as they were last read; locked only where host code may run.
+    pub(crate) top: Mutex<Option<Busiest>>,
     /// Where `on_cancel` handlers run.
     pub(crate) handlers: Errands,
     /// Where stoppers of the host run, wakers of its futures, and drops of what it gave.
@@ -137,7 +138,7 @@ impl Inner {
         record.notify();
         // The names come after the request, which must not wait for them.
         let blame = self.named(blame);
-        self.inbox.lock().push(Begin { record: record.clone(), at: self.now(), blame });
+        self.inbox.lock().push_back(Begin { record: record.clone(), at: self.now(), blame });
         self.alarm.ring();
         true
     }
@@ -303,7 +304,7 @@ mod tests {
     fn the_watch_thread_leaves_although_a_task_that_ends_late_passes_in_its_place() {
         let (_, supervisor) = by_hand();
         let inner = supervisor.inner();
-        let _passes = inner.passing.lock();
+        let _passes = inner.active.lock();
         assert!(inner.pass(inner.now()), "while tasks run it goes on");
         inner.closing.store(true, Ordering::SeqCst);
         inner.closed.store(true, Ordering::SeqCst);

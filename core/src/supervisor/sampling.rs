@@ -16,6 +16,11 @@ use crate::monitor::{ProcessTable, Sample, TopProcess};
 
 /// Processes named in an incident.
 const TOP: usize = 5;
+/// How often they are read at most.
+const TOP_EVERY: Duration = Duration::from_millis(500);
+
+/// The busiest processes since a spike began, and when they were read.
+pub(crate) type Busiest = (Arc<ProcessTable>, Time, Vec<TopProcess>);
 
 /// What the looks at one task have shown so far.
 #[derive(Clone, Debug, Default)]
@@ -96,11 +101,19 @@ impl Inner {
 
     /// The processes that used most since a host limit was first broken. Empty while none is. Reads the whole process
     /// table, which takes long just when it is large.
+    /// Incidents that come close together share what one of them read.
     pub(crate) fn top_processes(&self) -> Vec<TopProcess> {
-        let spike = self.spike.lock().clone();
-        match (spike, ProcessTable::read()) {
-            (Some(before), Ok(now)) => now.by_cpu(&before, TOP),
-            _ => Vec::new(),
+        let Some(before) = self.spike.lock().clone() else { return Vec::new() };
+        let mut last = self.top.lock();
+        match &*last {
+            Some((since, at, top)) if Arc::ptr_eq(since, &before) && self.now().since(*at) < TOP_EVERY => {
+                top.clone()
+            }
+            _ => {
+                let top = ProcessTable::read().map_or_else(|_| Vec::new(), |now| now.by_cpu(&before, TOP));
+                *last = Some((before, self.now(), top.clone()));
+                top
+            }
         }
     }
 

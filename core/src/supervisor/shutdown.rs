@@ -109,7 +109,7 @@ mod tests {
         drop(task);
         inner.closing.store(true, Ordering::SeqCst);
         assert!(inner.pass(inner.now()), "there is something left to watch");
-        inner.inbox.lock().push(Begin { record: record.clone(), at: inner.now(), blame: Vec::new() });
+        inner.inbox.lock().push_back(Begin { record: record.clone(), at: inner.now(), blame: Vec::new() });
         assert!(!inner.pass(inner.now()));
         assert_eq!(record.outcome(), Some(Outcome::Stopped));
     }

@@ -1,6 +1,6 @@
 //! The driver of deadlines and of stopping: a thin loop around the table, the engine and the ladders.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -67,17 +67,20 @@ impl Watched for Inner {
 
     fn pass(self: &Arc<Self>, now: Time) -> bool {
         loop {
-            let Some(one) = self.passing.try_lock() else {
+            let Some(mut active) = self.active.try_lock() else {
                 // Whoever passes now passes once more. If that one has just left, this one has the lock. Once all is
                 // closed, those that end pass for themselves: nobody would wake the watch thread again.
                 self.missed.store(true, Ordering::SeqCst);
-                match self.passing.is_locked() {
+                // The lock's own state is read without any order.
+                fence(Ordering::SeqCst);
+                match self.active.is_locked() {
                     true => return !self.closed.load(Ordering::SeqCst),
                     false => continue,
                 }
             };
-            let more = self.pass_alone(now);
-            drop(one);
+            let more = self.pass_alone(&mut active, now);
+            drop(active);
+            fence(Ordering::SeqCst);
             if !self.missed.swap(false, Ordering::SeqCst) {
                 return more;
             }
@@ -86,7 +89,7 @@ impl Watched for Inner {
 }
 
 impl Inner {
-    fn pass_alone(self: &Arc<Self>, now: Time) -> bool {
+    fn pass_alone(self: &Arc<Self>, active: &mut Vec<Active>, now: Time) -> bool {
         for record in self.table.due(now) {
             self.check_between(&record);
             self.table.renote(&record, now);
@@ -94,9 +97,10 @@ impl Inner {
         if self.closing.load(Ordering::Acquire) {
             self.cancel_all(&Cause::Shutdown);
         }
-        let begun = std::mem::take(&mut *self.inbox.lock());
-        let mut active = std::mem::take(&mut *self.active.lock());
-        active.extend(begun.into_iter().map(|begin| self.begin(begin)));
+        // One by one, so that not even a panic loses more than what it came from.
+        while let Some(begin) = self.next_begin() {
+            active.push(self.begin(begin));
+        }
         active.retain_mut(|one| self.step(one, now));
         self.retry_host_code(now);
         let busy = active.iter().any(|a| !a.lingering);
@@ -108,8 +112,11 @@ impl Inner {
             // Whoever left before it could see that settles nothing itself: its end is looked for once more.
             active.retain_mut(|one| self.step(one, now));
         }
-        *self.active.lock() = active;
         !over
+    }
+
+    fn next_begin(&self) -> Option<Begin> {
+        self.inbox.lock().pop_front()
     }
 
     /// Host code that found no thread gets another chance, here and a little later.

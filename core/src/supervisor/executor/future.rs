@@ -27,12 +27,18 @@ pub(crate) struct FutureState {
 impl FutureState {
     /// Time spent in polls, the one that runs now included.
     pub(crate) fn poll_time(&self) -> Duration {
-        // In this order: a poll that ends in between is missing once instead of counted twice.
-        let done = Duration::from_nanos(self.polled_nanos.load(Ordering::Acquire));
-        let since = self.polling_since.load(Ordering::Acquire);
-        match since {
-            0 => done,
-            since => done + SystemClock.now().since(Time::from_nanos(since)),
+        loop {
+            // In this order: a poll that ends in between is missing once instead of counted twice.
+            let done = Duration::from_nanos(self.polled_nanos.load(Ordering::Acquire));
+            let since = self.polling_since.load(Ordering::Acquire);
+            if since == 0 {
+                return done;
+            }
+            let now = SystemClock.now();
+            // Where that poll has ended meanwhile, `now` may lie behind its end.
+            if self.polling_since.load(Ordering::Acquire) == since {
+                return done + now.since(Time::from_nanos(since));
+            }
         }
     }
 

@@ -130,7 +130,9 @@ impl Streams {
                 let own = unsafe { BorrowedFd::borrow_raw(n as i32) };
                 match copy(own) {
                     Ok(copy) => Sink::File(copy),
-                    Err(_) => return Ok(()),
+                    // Closed: there is nothing that could be written to it, and nothing to count.
+                    Err(e) if e.raw_os_error() == Some(libc::EBADF) => return Ok(()),
+                    Err(e) => return Err(e),
                 }
             }
             (Output::Null, true) => Sink::Nowhere,

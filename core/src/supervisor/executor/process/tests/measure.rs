@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use super::super::TreeWatcher;
+use super::super::{Input, TreeWatcher};
 use super::{Cgroups, MODES, PATIENCE, Tree, part, shell, spawn, until, watched};
 
 /// A driver in miniature: kills on the first look over the limit.
@@ -86,7 +86,12 @@ fn orphans_count_after_their_parent_is_gone() {
 
 #[test]
 fn every_event_is_told_once() {
-    let (tree, seen) = watched(shell("sleep 0.1 & exit 4"));
+    let mut command = shell("read line; sleep 0.1 & exit 4");
+    command.stdin = Input::Piped;
+    let (tree, seen) = watched(command);
+    // What ends before the first look is not looked at.
+    until("it is looked at", || !seen.looks.lock().is_empty());
+    drop(tree.take_stdin());
     tree.wait_gone(PATIENCE).expect("gone");
     until("the end is told", || !seen.words.lock().is_empty());
     assert_eq!(*seen.words.lock(), ["gone"]);
