@@ -205,8 +205,9 @@ typedef struct hl_supervisor_options {
 } hl_supervisor_options;
 
 /// How a running thing is asked to stop, forced, and seen to be gone. The functions are called on a thread of
-/// haltline's own, one for each cancellation, in the order request, force, with is_gone between and after; one that
-/// blocks delays no other task. They may call every function of this header but hl_supervisor_shutdown, and must not
+/// haltline's own, one for each cancellation, in the order request, force, with is_gone between and after until it is
+/// true; one that blocks delays no other task. force and is_gone do not wait for a request that has not returned by the
+/// end of the grace: they come on another thread. They may call every function of this header but hl_supervisor_shutdown, and must not
 /// throw or jump out.
 typedef struct hl_stopper {
     /// sizeof(hl_stopper).
@@ -420,7 +421,8 @@ enum hl_status hl_task_start_with(const struct hl_supervisor *supervisor,
 enum hl_status hl_task_finish(struct hl_task *task,
                               bool *by_itself);
 
-/// Ends a task and frees it. To end it is the host's word that its work is over.
+/// Ends a task and frees it. Of a task from hl_task_start_with that was asked to stop this says nothing: its work is over
+/// when its stopper says so. hl_task_finish is the host's own word for it.
 void hl_task_free(struct hl_task *task);
 
 /// The id of the task, unique in its supervisor; 0 for NULL.

@@ -9,8 +9,9 @@ use crate::callback::UserData;
 use crate::pointer::{Versioned, null};
 
 /// How a running thing is asked to stop, forced, and seen to be gone. The functions are called on a thread of
-/// haltline's own, one for each cancellation, in the order request, force, with is_gone between and after; one that
-/// blocks delays no other task. They may call every function of this header but hl_supervisor_shutdown, and must not
+/// haltline's own, one for each cancellation, in the order request, force, with is_gone between and after until it is
+/// true; one that blocks delays no other task. force and is_gone do not wait for a request that has not returned by the
+/// end of the grace: they come on another thread. They may call every function of this header but hl_supervisor_shutdown, and must not
 /// throw or jump out.
 #[derive(Clone, Copy)]
 #[repr(C)]

@@ -162,7 +162,8 @@ pub unsafe extern "C" fn hl_task_finish(task: *mut hl_task, by_itself: *mut bool
     })
 }
 
-/// Ends a task and frees it. To end it is the host's word that its work is over.
+/// Ends a task and frees it. Of a task from hl_task_start_with that was asked to stop this says nothing: its work is over
+/// when its stopper says so. hl_task_finish is the host's own word for it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_task_free(task: *mut hl_task) {
     enter_or((), || {

@@ -78,7 +78,9 @@ impl Stopper for HostStopper {
 /// Work that the host runs itself and stops through its own stopper: `with supervisor.start_with(...) as task:`
 ///
 /// It runs from `start_with` until the end of the `with` block, `finish`, until the stopper says that it is
-/// gone, or until nothing refers to it. The block does not make it the current task of its thread.
+/// gone, or until nothing refers to it. Once it was asked to stop, an exception that leaves the block, or the
+/// last reference that goes, says nothing about the work: then only the stopper says that it is gone. The block
+/// does not make it the current task of its thread.
 #[pyclass(frozen, extends = PyToken, name = "CustomTask", module = "haltline")]
 pub(crate) struct PyCustomTask {
     task: Mutex<Option<CustomTask>>,
@@ -109,6 +111,17 @@ impl PyCustomTask {
         self.stopper.release();
         by_itself
     }
+
+    /// Ends the task without a word about its work.
+    fn let_go(&self) {
+        let Some(task) = self.task.lock().take() else { return };
+        let token = task.token().clone();
+        drop(task);
+        // Nothing is asked of the stopper of a task that ended by itself. Another's is needed until its work is gone.
+        if !token.is_cancelled() {
+            self.stopper.release();
+        }
+    }
 }
 
 #[pymethods]
@@ -123,8 +136,12 @@ impl PyCustomTask {
         slf
     }
 
-    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _raised: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) {
-        self.end();
+    fn __exit__(&self, kind: &Bound<'_, PyAny>, _raised: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) {
+        if kind.is_none() {
+            self.end();
+        } else {
+            self.let_go();
+        }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -136,14 +153,14 @@ impl PyCustomTask {
     }
 
     fn __clear__(&self) {
-        self.end();
+        self.let_go();
     }
 }
 
 /// A token of the task that lives longer does not keep the host's object.
 impl Drop for PyCustomTask {
     fn drop(&mut self) {
-        self.end();
+        self.let_go();
     }
 }
 

@@ -162,7 +162,8 @@ impl PySupervisor {
     /// methods. `request()` asks the work to stop; `force()` ends it and returns whether it could; `is_gone()`
     /// returns whether it is seen to be gone, and is polled.
     ///
-    /// They are called on a thread of `threading`, one call at a time, in the order request, force; what they
+    /// They are called on a thread of `threading`, one call at a time, in the order request, force, except that
+    /// the others do not wait for a `request` that has not returned by the end of the grace; what they
     /// raise goes to `threading.excepthook` and counts as False. One that blocks delays no other task. None is
     /// called once the interpreter has begun to end.
     ///

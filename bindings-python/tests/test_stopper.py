@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from conftest import until
@@ -190,3 +191,29 @@ def test_an_object_that_is_no_stopper_is_refused(supervisor):
     with pytest.raises(haltline.LimitRefusedError, match="max_cpu_seconds"):
         supervisor.start_with("render", haltline.Profile("p", task={"max_cpu_seconds": 5}), Job())
     assert supervisor.active() == []
+
+
+def test_a_request_that_hangs_does_not_keep_the_work_from_force(supervisor, brief):
+    release = threading.Event()
+
+    class Hanging(Job):
+        def request(self):
+            super().request()
+            release.wait(30)
+
+    task = supervisor.start_with("render", brief, Hanging(leaves="force"))
+    task.cancel("enough")
+    assert task.wait_outcome(20) == "killed"
+    release.set()
+
+
+def test_an_exception_out_of_the_block_is_no_proof_that_the_work_is_gone(supervisor, brief):
+    job = Job(leaves="never")
+    with pytest.raises(KeyError), supervisor.start_with("render", brief, job) as task:
+        task.cancel("enough")
+        assert task.wait_outcome(20) == "still_running"
+        raise KeyError("sword")
+    time.sleep(0.3)
+    assert task.outcome == "still_running"
+    job.gone = True
+    until(lambda: task.outcome == "stopped")

@@ -423,3 +423,77 @@ fn a_stopper_that_panics_is_asked_further_and_never_taken_at_its_word() {
         assert!(work.forced.load(Ordering::SeqCst));
     }
 }
+
+/// Work whose stopper hangs in its request and can still be forced.
+#[derive(Default)]
+struct Hanging {
+    gone: AtomicBool,
+    release: std::sync::Condvar,
+    released: Mutex<bool>,
+}
+
+impl Stopper for Hanging {
+    fn request(&self) {
+        let held = self.released.lock().unwrap();
+        drop(self.release.wait_while(held, |released| !*released).unwrap());
+    }
+    fn force(&self) -> bool {
+        self.gone.store(true, Ordering::SeqCst);
+        true
+    }
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn a_stopper_that_hangs_in_its_request_is_forced_after_the_grace() {
+    let supervisor = Supervisor::builder().start().unwrap();
+    let work = Arc::new(Hanging::default());
+    let task = supervisor.start_with("hangs", quick("p").build().unwrap(), work.clone()).unwrap();
+    task.cancel("test");
+    assert_eq!(task.wait_outcome(10 * S), Some(Outcome::Killed));
+    *work.released.lock().unwrap() = true;
+    work.release.notify_all();
+    supervisor.shutdown(10 * S).unwrap();
+}
+
+/// Work that stays although it was asked and forced, until it leaves after all.
+#[derive(Default)]
+struct Stubborn(AtomicBool);
+
+impl Stopper for Stubborn {
+    fn request(&self) {}
+    fn force(&self) -> bool {
+        true
+    }
+    fn is_gone(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn a_dropped_handle_is_no_proof_that_the_work_is_gone() {
+    let supervisor = Supervisor::builder().verify(50 * MS).start().unwrap();
+    let work = Arc::new(Stubborn::default());
+    let task = supervisor.start_with("stubborn", quick("p").build().unwrap(), work.clone()).unwrap();
+    let token = task.token().clone();
+    task.cancel("test");
+    assert_eq!(token.wait_outcome(10 * S), Some(Outcome::StillRunning));
+    drop(task);
+    std::thread::sleep(300 * MS);
+    assert_eq!((token.outcome(), supervisor.active().len()), (Some(Outcome::StillRunning), 1));
+    work.0.store(true, Ordering::SeqCst);
+    wait_for("it is seen to be gone", || token.outcome() == Some(Outcome::Killed));
+    assert!(supervisor.active().is_empty());
+}
+
+#[test]
+fn a_host_may_catch_a_panic_around_its_calls() {
+    let supervisor = Supervisor::builder().start().unwrap();
+    let caught = std::panic::catch_unwind(|| {
+        let _task = supervisor.start("section", "heal").unwrap();
+        panic!("the host panics");
+    });
+    assert!(caught.is_err() && supervisor.active().is_empty());
+}

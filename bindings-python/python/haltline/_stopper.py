@@ -15,9 +15,12 @@ _LINGER = 0.5
 
 
 class Server:
-    """Answers the calls of one stopper, one at a time. Its thread begins with the first call."""
+    """Answers the calls of one stopper, one at a time. Its thread begins with the first call.
 
-    __slots__ = ("_calls", "_lock", "_serving", "_stopper")
+    A request that does not return holds up nothing: what comes after it has a second thread.
+    """
+
+    __slots__ = ("_asking", "_calls", "_lock", "_stopper", "_threads")
 
     def __init__(self, stopper: Any) -> None:
         for name in ("request", "force", "is_gone"):
@@ -29,20 +32,21 @@ class Server:
         self._stopper = stopper
         self._calls: SimpleQueue[tuple[str, Callable[[bool], object]]] = SimpleQueue()
         self._lock = threading.Lock()
-        self._serving = False
+        self._threads = 0
+        self._asking = False
 
     def call(self, method: str, done: Callable[[bool], object]) -> None:
         """Have `method` called soon, and its answer given to `done`."""
         with self._lock:
             self._calls.put((method, done))
-            if self._serving:
+            if self._threads > int(self._asking):
                 return
-            self._serving = True
+            self._threads += 1
         try:
             threading.Thread(target=self._serve, name="haltline stopper", daemon=True).start()
         except RuntimeError as refused:
             with self._lock:
-                self._serving = False
+                self._threads -= 1
                 self._calls.get_nowait()
             # From 3.12 on no thread starts once the interpreter has begun to end, and then nothing is called.
             if "interpreter shutdown" not in str(refused):
@@ -55,10 +59,14 @@ class Server:
             except Empty:
                 with self._lock:
                     if self._calls.empty():
-                        self._serving = False
+                        self._threads -= 1
                         return
                 continue
             answer = False
+            asking = method == "request"
+            if asking:
+                with self._lock:
+                    self._asking = True
             try:
                 answer = bool(getattr(self._stopper, method)())
             except BaseException as raised:
@@ -68,5 +76,8 @@ class Server:
                     threading.excepthook(threading.ExceptHookArgs(told))
                 del told
             finally:
+                if asking:
+                    with self._lock:
+                        self._asking = False
                 done(answer)
             del done

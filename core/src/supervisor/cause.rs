@@ -50,9 +50,10 @@ impl fmt::Display for Breach {
     }
 }
 
-/// At most two decimals, none that are zero.
+/// At most two decimals, none that are zero; more where there would be nothing else.
 fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
+    let leading = if value == 0.0 { 0.0 } else { -value.abs().log10().floor() };
+    let text = format!("{value:.*}", leading.clamp(2.0, 12.0) as usize);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -108,6 +109,8 @@ mod tests {
     fn a_breach_reads_as_a_sentence() {
         let b = Breach::new(Limit::HostCpuPercent, 85.0, 97.312, Duration::from_secs(3));
         assert_eq!(b.to_string(), "host.max_cpu_percent: 97.31 % over 85 % for 3.0 s");
+        let b = Breach::new(Limit::TaskOutputMib, 0.0001, 0.26, Duration::ZERO);
+        assert_eq!(b.to_string(), "task.max_output_mib: 0.26 MiB over 0.0001 MiB");
         let b = Breach::new(Limit::HostFps, 15.0, 4.0, Duration::ZERO);
         assert_eq!(b.to_string(), "host.min_fps: 4 fps under 15 fps");
     }

@@ -4,8 +4,9 @@
 ///
 /// Implement it to put work under supervision that haltline does not run itself, and start it with
 /// [`Supervisor::start_with`](super::Supervisor::start_with). haltline calls the three from threads of its
-/// own, one call at a time for one task, in the order request, force. `is_gone` may come at any moment
-/// after the start. A call that blocks delays no other task. One that panics counts as `false`, and the next ones come
+/// own, in the order request, force, one call at a time for one task, except that `force` and `is_gone` do not wait for a
+/// `request` that has not returned by the end of the grace. `is_gone` may come at any moment after the start, and comes
+/// until it is true. A call that blocks delays no other task. One that panics counts as `false`, and the next ones come
 /// all the same.
 pub trait Stopper: Send + Sync {
     /// Asks the task to stop. The token of the task already says so when this is called.

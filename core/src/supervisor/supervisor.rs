@@ -371,6 +371,10 @@ impl Supervisor {
     }
 }
 
+/// Its locks do not poison, and what they guard is whole between two calls: a panic that a host catches breaks nothing.
+impl std::panic::UnwindSafe for Supervisor {}
+impl std::panic::RefUnwindSafe for Supervisor {}
+
 impl std::fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Supervisor").field("active", &self.inner().table.len()).finish_non_exhaustive()

@@ -133,6 +133,10 @@ impl Token {
     }
 }
 
+/// As for [`Supervisor`](super::Supervisor).
+impl std::panic::UnwindSafe for Token {}
+impl std::panic::RefUnwindSafe for Token {}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token")
@@ -189,7 +193,8 @@ impl Drop for Task {
     }
 }
 
-/// A task that the host runs and stops through its own [`Stopper`](super::Stopper). It ends when this is dropped.
+/// A task that the host runs and stops through its own [`Stopper`](super::Stopper). It ends when this is dropped; but once
+/// it was asked to stop, only the stopper, or [`finish`](CustomTask::finish), says that its work is gone.
 #[derive(Debug)]
 #[must_use = "the task ends when this is dropped"]
 pub struct CustomTask {
@@ -209,10 +214,6 @@ impl CustomTask {
     /// Ends the task: the host says that the work is gone. Returns whether it ended by itself, that is, without
     /// having been asked to stop.
     pub fn finish(self) -> bool {
-        self.end()
-    }
-
-    fn end(&self) -> bool {
         self.token.record().executor.finished();
         self.token.record().finish() == Finish::ByItself
     }
@@ -227,6 +228,7 @@ impl std::ops::Deref for CustomTask {
 
 impl Drop for CustomTask {
     fn drop(&mut self) {
-        self.end();
+        // No word about the work: once it was asked to stop, only its stopper says that it is gone.
+        self.token.record().finish();
     }
 }

@@ -1,8 +1,8 @@
 //! Work that the host runs and stops through a `Stopper` of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::supervisor::stopper::Stopper;
@@ -13,9 +13,20 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 const FORCED: u8 = 1;
 const CANNOT: u8 = 2;
 
-/// A host's stopper, called from a thread of its own because it is host code.
+/// Where the request stands: not made, being made, made, or given up on by whoever forces.
+const NEW: u8 = 0;
+const ASKING: u8 = 1;
+const ASKED: u8 = 2;
+const OVERTAKEN: u8 = 3;
+
+/// Is called whenever there is something new to see.
+pub(crate) type Changed = Box<dyn Fn() + Send + Sync>;
+
+/// A host's stopper, called from threads of its own because it is host code.
 pub(crate) struct Custom {
     stopper: Arc<dyn Stopper>,
+    changed: OnceLock<Changed>,
+    stage: AtomicU8,
     force: AtomicBool,
     forced: AtomicU8,
     gone: AtomicBool,
@@ -26,6 +37,8 @@ impl Custom {
     pub(crate) fn new(stopper: Arc<dyn Stopper>) -> Self {
         Custom {
             stopper,
+            changed: OnceLock::new(),
+            stage: AtomicU8::new(NEW),
             force: AtomicBool::new(false),
             forced: AtomicU8::new(0),
             gone: AtomicBool::new(false),
@@ -33,14 +46,20 @@ impl Custom {
         }
     }
 
-    /// Whether the stopper said that the work is gone.
+    /// Whether the stopper, or the host by ending the task, said that the work is gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Asks for force. Returns false once the stopper is known to have none.
+    /// Has force used. Returns whether the request has not come back, so that another thread has to
+    /// [`follow`](Custom::follow).
     pub(crate) fn force(&self) -> bool {
         self.force.store(true, Ordering::Release);
+        self.stage.compare_exchange(ASKING, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Whether the stopper is not known to have no force.
+    pub(crate) fn may_have_force(&self) -> bool {
         self.forced.load(Ordering::Acquire) != CANNOT
     }
 
@@ -49,17 +68,26 @@ impl Custom {
         self.forced.load(Ordering::Acquire) == FORCED
     }
 
-    /// Ends [`Custom::drive`]: the task said itself that it is finished.
+    /// The host said that the work is gone: nothing is asked any more.
     pub(crate) fn finished(&self) {
         self.gone.store(true, Ordering::Release);
         self.over.store(true, Ordering::Release);
     }
 
-    /// Asks, forces when told to, and looks until the work is gone. Runs on its own thread; `changed` is
-    /// called whenever there is something new to see.
-    pub(crate) fn drive(&self, changed: impl Fn()) {
+    /// Asks the work to stop and follows it to its end. Runs on a thread of its own, where the stopper may block.
+    pub(crate) fn drive(&self, changed: Changed) {
+        let _ = self.changed.set(changed);
+        self.stage.store(ASKING, Ordering::Release);
+        Asked::default().or((), || self.stopper.request());
+        if self.stage.compare_exchange(ASKING, ASKED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.follow();
+        }
+    }
+
+    /// Forces when told to, and looks until the work is gone. On one thread at a time.
+    pub(crate) fn follow(&self) {
+        let changed = || self.changed.get().into_iter().for_each(|changed| changed());
         let mut asked = Asked::default();
-        asked.or((), || self.stopper.request());
         let mut look = FIRST_LOOK;
         while !self.over.load(Ordering::Acquire) {
             if asked.or(false, || self.stopper.is_gone()) {

@@ -55,7 +55,7 @@ impl Executor {
     pub(crate) fn request(
         &self,
         errand: impl FnOnce(Box<dyn FnOnce() + Send>),
-        changed: impl Fn() + Send + 'static,
+        changed: impl Fn() + Send + Sync + 'static,
     ) {
         match self {
             Executor::Cooperative(_) | Executor::Thread(_) => {}
@@ -66,7 +66,7 @@ impl Executor {
             Executor::Process(work) => work.tree.request(),
             Executor::Custom(custom) => {
                 let custom = custom.clone();
-                errand(Box::new(move || custom.drive(changed)));
+                errand(Box::new(move || custom.drive(Box::new(changed))));
             }
         }
     }
@@ -82,7 +82,13 @@ impl Executor {
                 true
             }
             Executor::Process(work) => work.tree.force(),
-            Executor::Custom(custom) => custom.force(),
+            Executor::Custom(custom) => {
+                if custom.force() {
+                    let custom = custom.clone();
+                    errand(Box::new(move || custom.follow()));
+                }
+                custom.may_have_force()
+            }
         }
     }
 

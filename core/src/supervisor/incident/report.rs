@@ -57,7 +57,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "tasks: {} started, {} ended, {} active", self.started, self.finished, self.active)?;
+        // The report of a session counts cancellations only.
+        if self.started > 0 {
+            writeln!(f, "tasks: {} started, {} ended, {} active", self.started, self.finished, self.active)?;
+        }
         let list = |counts: &BTreeMap<String, u64>| {
             counts.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
         };
