@@ -6,6 +6,7 @@ mod error;
 mod event;
 mod exit;
 mod finished;
+mod handler;
 mod incident;
 mod json;
 mod monitor;

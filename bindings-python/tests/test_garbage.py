@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
+from queue import SimpleQueue
 
 import pytest
 from conftest import until
@@ -110,6 +112,148 @@ def test_work_that_only_its_stopper_refers_to_is_collected_and_ends(supervisor):
     until(lambda: gc.collect() >= 0 and seen() is None)
     assert token.is_finished
     assert supervisor.active() == []
+
+
+class Macro:
+    """Work that refers to its task, and whose task calls it."""
+
+    def __init__(self, task, heard=None):
+        self.task = task
+        self.heard = [] if heard is None else heard
+        task.on_cancel(self.release)
+
+    def release(self, outcome):
+        self.heard.append((self.task.id, outcome))
+
+
+def section(supervisor):
+    return supervisor.start("macro", "attack")
+
+
+def custom(supervisor):
+    return supervisor.start_with("macro", "attack", Job())
+
+
+@pytest.mark.parametrize("start", [section, custom])
+def test_a_running_task_that_only_its_handler_refers_to_is_collected_and_ends(supervisor, start):
+    heard = []
+    macros = [Macro(start(supervisor), heard) for _ in range(5)]
+    tokens = [supervisor.token(macro.task.id) for macro in macros]
+    seen = [weakref.ref(macro) for macro in macros]
+    assert len(supervisor.active()) == 5
+    del macros
+    gc.collect()
+    assert [each() for each in seen] == [None] * 5
+    assert supervisor.active() == []
+    assert all(token.is_finished and not token.is_cancelled for token in tokens)
+    assert heard == []
+
+
+@pytest.mark.parametrize("start", [section, custom])
+def test_a_dropped_task_with_a_handler_ends_without_the_collector(supervisor, start):
+    gc.disable()
+    try:
+        task, owner = start(supervisor), Owner()
+        task.on_cancel(owner)
+        seen = weakref.ref(owner)
+        del task, owner
+        assert supervisor.active() == []
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("start", [section, custom])
+def test_handlers_that_are_still_needed_are_called_once_and_in_order_after_a_collection(supervisor, start):
+    heard = []
+    with start(supervisor) as task:
+        task.on_cancel(lambda outcome, task=task: heard.append(("first", outcome)))
+        supervisor.token(task.id).on_cancel(lambda outcome, task=task: heard.append(("second", outcome)))
+        task.on_cancel(lambda outcome, task=task: heard.append(("third", outcome)))
+        tokens = [supervisor.token(task.id) for _ in range(5)]
+        gc.collect()
+        task.cancel("enough")
+        gc.collect()
+        task.on_cancel(lambda outcome, task=task: heard.append(("fourth", outcome)))
+        gc.collect()
+    until(lambda: len(heard) == 4)
+    gc.collect()
+    assert heard == [(each, "stopped") for each in ("first", "second", "third", "fourth")]
+    assert all(token.is_cancelled for token in tokens)
+
+
+@pytest.mark.parametrize("start", [section, custom])
+def test_a_handler_of_a_cancelled_task_is_called_whole_even_if_nothing_else_refers_to_it(supervisor, start):
+    heard = []
+    macro = Macro(start(supervisor), heard)
+    number, seen = macro.task.id, weakref.ref(macro)
+    # Nothing has stopped yet: that is what the collector finds while it looks for garbage.
+    assert macro.task.cancel("enough")
+    del macro
+    gc.collect()
+    until(lambda: heard)
+    assert heard == [(number, "stopped")]
+    until(lambda: gc.collect() >= 0 and seen() is None)
+
+
+def test_a_cancellation_during_the_collection_is_heard(supervisor):
+    class Cancelling(Macro):
+        def __del__(self):
+            cancelled.append((self.task.id, self.task.cancel("garbage")))
+
+    cancelled, heard = [], []
+    for _ in range(20):
+        Cancelling(section(supervisor), heard)
+    gc.collect()
+    wanted = sorted(number for number, by_this in cancelled if by_this)
+    until(lambda: len(heard) >= len(wanted))
+    assert len(cancelled) == 20
+    assert sorted(heard) == [(number, "stopped") for number in wanted]
+    assert supervisor.active() == []
+
+
+def test_cancellations_from_another_thread_race_with_the_collector(supervisor):
+    heard, asked, waiting = [], [], SimpleQueue()
+
+    def cancel():
+        while (token := waiting.get()) is not None:
+            if token.cancel("raced"):
+                asked.append(token.id)
+
+    other = threading.Thread(target=cancel)
+    other.start()
+    seen = []
+    for _ in range(300):
+        macro = Macro(section(supervisor), heard)
+        seen.append(weakref.ref(macro))
+        waiting.put(supervisor.token(macro.task.id))
+        del macro
+        gc.collect(0)
+    waiting.put(None)
+    other.join()
+    gc.collect()
+    until(lambda: len(heard) >= len(asked))
+    assert sorted(heard) == [(number, "stopped") for number in sorted(asked)]
+    until(lambda: gc.collect() >= 0 and not any(each() for each in seen))
+    assert supervisor.active() == []
+
+
+def test_a_running_thread_and_a_running_command_keep_their_handlers(supervisor):
+    heard = []
+    tokens = []
+    for task in (
+        supervisor.thread(lambda: haltline.current_task().sleep(60), "attack"),
+        supervisor.popen(["sleep", "60"], "attack"),
+    ):
+        Macro(task, heard)
+        tokens.append(supervisor.token(task.id))
+    del task
+    gc.collect()
+    assert len(supervisor.active()) == 2
+    for token in tokens:
+        token.cancel("enough")
+    until(lambda: len(heard) == 2)
+    assert sorted(heard) == sorted((token.id, token.outcome) for token in tokens)
 
 
 def test_a_result_that_refers_to_its_thread_is_collected(supervisor):
