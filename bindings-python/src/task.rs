@@ -129,7 +129,9 @@ impl PyToken {
     /// `outcome` is stopped, killed or still_running. Handlers run in the order they were added, each on a
     /// thread of its own; what one raises goes to `threading.excepthook`. If the outcome is known already the
     /// handler is called now, by this call. haltline holds the handler until the task has ended, so it may
-    /// refer to the task. No handler is called once the interpreter has begun to end.
+    /// refer to the task: a Task or CustomTask that only its own handlers refer to is collected, and ends. One
+    /// that a handler added through `Supervisor.token` refers to is not. No handler is called once the
+    /// interpreter has begun to end.
     fn on_cancel(slf: &Bound<'_, Self>, handler: &Bound<'_, PyAny>) -> PyResult<()> {
         if !handler.is_callable() {
             return Err(error::wrong_type("handler", "a callable that takes the outcome", handler));
