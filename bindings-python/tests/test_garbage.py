@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from queue import SimpleQueue
@@ -221,16 +222,24 @@ def test_cancellations_from_another_thread_race_with_the_collector(supervisor):
                 asked.append(token.id)
 
     other = threading.Thread(target=cancel)
-    other.start()
     seen = []
-    for _ in range(300):
-        macro = Macro(section(supervisor), heard)
-        seen.append(weakref.ref(macro))
-        waiting.put(supervisor.token(macro.task.id))
-        del macro
-        gc.collect(0)
-    waiting.put(None)
-    other.join()
+    # The threads change places within a collection, wherever it runs Python code.
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        other.start()
+        for _ in range(30):
+            macros = [Macro(section(supervisor), heard) for _ in range(20)]
+            seen += [weakref.ref(macro) for macro in macros]
+            tokens = [supervisor.token(macro.task.id) for macro in macros]
+            del macros
+            for token in reversed(tokens):
+                waiting.put(token)
+            gc.collect(0)
+    finally:
+        waiting.put(None)
+        other.join()
+        sys.setswitchinterval(before)
     gc.collect()
     until(lambda: len(heard) >= len(asked))
     assert sorted(heard) == [(number, "stopped") for number in sorted(asked)]
