@@ -179,7 +179,9 @@ def test_handlers_that_are_still_needed_are_called_once_and_in_order_after_a_col
         gc.collect()
     until(lambda: len(heard) == 4)
     gc.collect()
-    assert heard == [(each, "stopped") for each in ("first", "second", "third", "fourth")]
+    # The outcome may be known by the time the fourth is added, which is then called at once.
+    heard.remove(("fourth", "stopped"))
+    assert heard == [(each, "stopped") for each in ("first", "second", "third")]
     assert all(token.is_cancelled for token in tokens)
 
 
