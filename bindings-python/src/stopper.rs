@@ -174,9 +174,12 @@ impl PyCustomTask {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // Nobody waits for the interpreter lock while it holds this, so it is free while the collector runs.
-        if let Some(Some(server)) = self.work.stopper.0.try_lock().as_deref() {
-            visit.call(server)?;
+        // Once the task was asked to stop, the core needs the stopper until the work is gone: it is not ours alone.
+        if !self.work.token.is_cancelled() {
+            // Nobody waits for the interpreter lock while it holds this, so it is free while the collector runs.
+            if let Some(Some(server)) = self.work.stopper.0.try_lock().as_deref() {
+                visit.call(server)?;
+            }
         }
         self.seen.traverse(&self.work.handlers, &visit)
     }
