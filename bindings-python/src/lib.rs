@@ -6,7 +6,6 @@ mod error;
 mod event;
 mod exit;
 mod finished;
-mod handler;
 mod incident;
 mod json;
 mod monitor;

@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, mpsc};
 
-use haltline::supervisor::{CustomTask, Stopper, Supervisor, Token};
+use haltline::supervisor::{CustomTask, Stopper, Supervisor};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::handler::{Ends, Handlers, Kept, Seen};
 use crate::profile::Given;
 use crate::task::PyToken;
 use crate::{error, exit};
@@ -84,47 +83,8 @@ impl Stopper for HostStopper {
 /// does not make it the current task of its thread.
 #[pyclass(frozen, extends = PyToken, name = "CustomTask", module = "haltline")]
 pub(crate) struct PyCustomTask {
-    work: Arc<Work>,
-    seen: Seen,
-}
-
-struct Work {
     task: Mutex<Option<CustomTask>>,
-    token: Token,
     stopper: Arc<Slot>,
-    handlers: Handlers,
-}
-
-impl Ends for Work {
-    /// Without a word about the work.
-    fn end(&self) -> bool {
-        let Some(task) = self.task.lock().take() else { return false };
-        drop(task);
-        // Nothing is asked of the stopper of a task that ended by itself. Another's is needed until its work is gone.
-        let by_itself = !self.token.is_cancelled();
-        if by_itself {
-            self.stopper.release();
-        }
-        by_itself
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn handlers(&self) -> &Handlers {
-        &self.handlers
-    }
-}
-
-impl Work {
-    /// The host says that the work is gone.
-    fn finish(&self) -> bool {
-        let task = self.task.lock().take();
-        let by_itself = task.is_some_and(CustomTask::finish);
-        self.stopper.release();
-        by_itself
-    }
 }
 
 impl PyCustomTask {
@@ -140,16 +100,27 @@ impl PyCustomTask {
         let task = supervisor
             .start_with(name.to_owned(), profile, Arc::new(HostStopper(slot.clone())))
             .map_err(error::raised)?;
-        let token = task.token().clone();
-        let base = PyToken { token: token.clone() };
-        let handlers = Handlers::default();
-        let work = Arc::new(Work { task: Mutex::new(Some(task)), token, stopper: slot, handlers });
-        let task = PyCustomTask { work, seen: Seen::default() };
+        let base = PyToken { token: task.token().clone() };
+        let task = PyCustomTask { task: Mutex::new(Some(task)), stopper: slot };
         Py::new(py, PyClassInitializer::from(base).add_subclass(task))
     }
 
-    pub(crate) fn own(&self, py: Python<'_>, kept: &Kept) -> PyResult<()> {
-        self.seen.own(py, &self.work, kept)
+    fn end(&self) -> bool {
+        let task = self.task.lock().take();
+        let by_itself = task.is_some_and(CustomTask::finish);
+        self.stopper.release();
+        by_itself
+    }
+
+    /// Ends the task without a word about its work.
+    fn let_go(&self) {
+        let Some(task) = self.task.lock().take() else { return };
+        let token = task.token().clone();
+        drop(task);
+        // Nothing is asked of the stopper of a task that ended by itself. Another's is needed until its work is gone.
+        if !token.is_cancelled() {
+            self.stopper.release();
+        }
     }
 }
 
@@ -158,7 +129,7 @@ impl PyCustomTask {
     /// Ends the task: the host says that the work is gone. Returns whether it ended by itself, that is, without
     /// having been asked to stop. Only the first call counts.
     fn finish(&self) -> bool {
-        self.work.finish()
+        self.end()
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -167,33 +138,29 @@ impl PyCustomTask {
 
     fn __exit__(&self, kind: &Bound<'_, PyAny>, _raised: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) {
         if kind.is_none() {
-            self.work.finish();
+            self.end();
         } else {
-            self.work.end();
+            self.let_go();
         }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // Once the task was asked to stop, the core needs the stopper until the work is gone: it is not ours alone.
-        if !self.work.token.is_cancelled() {
-            // Nobody waits for the interpreter lock while it holds this, so it is free while the collector runs.
-            if let Some(Some(server)) = self.work.stopper.0.try_lock().as_deref() {
-                visit.call(server)?;
-            }
+        // Nobody waits for the interpreter lock while it holds this, so it is free while the collector runs.
+        match self.stopper.0.try_lock().as_deref() {
+            Some(Some(server)) => visit.call(server),
+            _ => Ok(()),
         }
-        self.seen.traverse(&self.work.handlers, &visit)
     }
 
     fn __clear__(&self) {
-        self.work.end();
-        self.seen.clear(&self.work.handlers);
+        self.let_go();
     }
 }
 
 /// A token of the task that lives longer does not keep the host's object.
 impl Drop for PyCustomTask {
     fn drop(&mut self) {
-        self.work.end();
+        self.let_go();
     }
 }
 

@@ -1,16 +1,12 @@
 //! Tokens, and sections of code that run as tasks.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use haltline::supervisor::{Outcome, Task, Token};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use pyo3::{PyTraverseError, PyVisit};
 
-use crate::handler::{Ends, Handlers, Kept, Seen};
 use crate::profile::{Given, PyProfile};
-use crate::stopper::PyCustomTask;
 use crate::{argument, error, thread, wait};
 
 thread_local! {
@@ -129,26 +125,18 @@ impl PyToken {
     /// `outcome` is stopped, killed or still_running. Handlers run in the order they were added, each on a
     /// thread of its own; what one raises goes to `threading.excepthook`. If the outcome is known already the
     /// handler is called now, by this call. haltline holds the handler until the task has ended, so it may
-    /// refer to the task: a Task or CustomTask that only its own handlers refer to is collected, and ends. One
-    /// that a handler added through `Supervisor.token` refers to is not. No handler is called once the
-    /// interpreter has begun to end.
-    fn on_cancel(slf: &Bound<'_, Self>, handler: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// refer to the task. No handler is called once the interpreter has begun to end.
+    fn on_cancel(&self, py: Python<'_>, handler: &Bound<'_, PyAny>) -> PyResult<()> {
         if !handler.is_callable() {
             return Err(error::wrong_type("handler", "a callable that takes the outcome", handler));
         }
-        let (py, token) = (slf.py(), &slf.get().token);
-        if let Some(outcome) = token.outcome() {
+        if let Some(outcome) = self.token.outcome() {
             return handler.call1((outcome.name(),)).map(drop);
         }
-        let kept = Kept::new(handler.clone().unbind());
-        if let Ok(task) = slf.cast::<PyTask>() {
-            task.get().own(py, &kept)?;
-        } else if let Ok(task) = slf.cast::<PyCustomTask>() {
-            task.get().own(py, &kept)?;
-        }
+        let kept = handler.clone().unbind();
         // Should the outcome come at this very moment, the handler runs before this returns, and needs the
         // lock.
-        py.detach(|| token.on_cancel(move |outcome| thread::call_handler(kept, outcome)));
+        py.detach(|| self.token.on_cancel(move |outcome| thread::call_handler(kept, outcome)));
         Ok(())
     }
 
@@ -203,27 +191,7 @@ impl PyToken {
 /// charged with.
 #[pyclass(frozen, extends = PyToken, name = "Task", module = "haltline")]
 pub(crate) struct PyTask {
-    section: Arc<Section>,
-    seen: Seen,
-}
-
-struct Section {
     guard: Guard,
-    handlers: Handlers,
-}
-
-impl Ends for Section {
-    fn end(&self) -> bool {
-        self.guard.0.end()
-    }
-
-    fn token(&self) -> &Token {
-        self.guard.0.token()
-    }
-
-    fn handlers(&self) -> &Handlers {
-        &self.handlers
-    }
 }
 
 /// The core ties a section to its thread because its processor time is charged there. No memory depends on
@@ -240,12 +208,7 @@ impl PyTask {
     #[inline]
     pub(crate) fn create(py: Python<'_>, task: Task) -> PyResult<Py<PyTask>> {
         let base = PyToken { token: task.token().clone() };
-        let section = Arc::new(Section { guard: Guard(task), handlers: Handlers::default() });
-        Py::new(py, PyClassInitializer::from(base).add_subclass(PyTask { section, seen: Seen::default() }))
-    }
-
-    fn own(&self, py: Python<'_>, kept: &Kept) -> PyResult<()> {
-        self.seen.own(py, &self.section, kept)
+        Py::new(py, PyClassInitializer::from(base).add_subclass(PyTask { guard: Guard(task) }))
     }
 }
 
@@ -253,7 +216,7 @@ impl PyTask {
 impl PyTask {
     /// Ends the task. Returns whether it ended by itself, that is, without having been asked to stop.
     fn finish(&self) -> bool {
-        self.section.end()
+        self.guard.0.end()
     }
 
     #[inline]
@@ -270,23 +233,7 @@ impl PyTask {
         _traceback: &Bound<'_, PyAny>,
     ) {
         pop(slf.as_super());
-        slf.get().section.end();
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.seen.traverse(&self.section.handlers, &visit)
-    }
-
-    fn __clear__(&self) {
-        self.section.end();
-        self.seen.clear(&self.section.handlers);
-    }
-}
-
-/// What tells the end of this to the collector holds the section too.
-impl Drop for PyTask {
-    fn drop(&mut self) {
-        self.section.end();
+        slf.get().guard.0.end();
     }
 }
 

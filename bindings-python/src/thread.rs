@@ -11,7 +11,6 @@ use pyo3::types::{PyCFunction, PyDict, PyGenericAlias, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::exit::Inside;
-use crate::handler::Kept;
 use crate::profile::Given;
 use crate::task::{self, PyToken};
 use crate::{argument, error, exit, wait};
@@ -100,12 +99,11 @@ impl PyThreadTask {
 
 /// Calls a handler on a thread of Python's own and waits for it, so that handlers keep their order. Called
 /// without the interpreter lock.
-pub(crate) fn call_handler(kept: Kept, outcome: Outcome) {
+pub(crate) fn call_handler(handler: Py<PyAny>, outcome: Outcome) {
     // After the end of the interpreter the handler is forgotten: there is nothing to give it back to.
-    let Some(inside) = exit::enter() else { return std::mem::forget(kept) };
+    let Some(inside) = exit::enter() else { return std::mem::forget(handler) };
     let (done, ended) = mpsc::sync_channel::<()>(1);
     Python::try_attach(move |py| {
-        let Some(handler) = kept.take(py) else { return };
         let start = || -> PyResult<()> {
             let done = PyCFunction::new_closure(
                 py,
