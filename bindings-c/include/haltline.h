@@ -955,7 +955,7 @@ enum hl_status hl_session_id(const struct hl_session *session, char *buf, size_t
 /// The name of the session.
 enum hl_status hl_session_name(const struct hl_session *session, char *buf, size_t len, size_t *needed);
 
-/// Its incidents so far, summed up: text for people. The counts of tasks are zero.
+/// Its incidents so far, summed up: text for people. It counts cancellations, not tasks.
 enum hl_status hl_session_report_text(const struct hl_session *session,
                                       char *buf,
                                       size_t len,

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn hl_session_name(
     })
 }
 
-/// Its incidents so far, summed up: text for people. The counts of tasks are zero.
+/// Its incidents so far, summed up: text for people. It counts cancellations, not tasks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_session_report_text(
     session: *const hl_session,
