@@ -6,14 +6,15 @@ use haltline::supervisor::{CustomTask, Stopper, Supervisor};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
-use pyo3::{PyTraverseError, PyVisit};
 
 use crate::profile::Given;
 use crate::task::PyToken;
 use crate::{error, exit};
 
-/// What calls the host's object; empty once the task has ended. The one reference of the core and of the task's
-/// handle, so that the garbage collector sees through the handle what the core holds.
+/// What calls the host's object; empty once nothing more will be asked of it.
+///
+/// The garbage collector does not look in here. It would take apart an object that only its own task refers to, and
+/// the core may have to ask that object at any moment to stop the work.
 #[derive(Default)]
 struct Slot(Mutex<Option<Py<PyAny>>>);
 
@@ -33,7 +34,7 @@ impl HostStopper {
     fn call(&self, method: &'static str) -> bool {
         let Some(inside) = exit::enter() else { return false };
         let (answer, answered) = mpsc::sync_channel::<bool>(1);
-        let slot = &self.0;
+        let slot = self.0.clone();
         Python::try_attach(move |py| {
             let Some(server) = slot.0.lock().as_ref().map(|server| server.clone_ref(py)) else { return };
             let ask = || -> PyResult<()> {
@@ -42,8 +43,12 @@ impl HostStopper {
                     None,
                     None,
                     move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+                        let yes = args.get_item(0)?.extract()?;
+                        if yes && method == "is_gone" {
+                            slot.release();
+                        }
                         // Nobody listens any more only if the process is at its end.
-                        let _ = answer.try_send(args.get_item(0)?.extract()?);
+                        let _ = answer.try_send(yes);
                         Ok(())
                     },
                 )?;
@@ -78,9 +83,10 @@ impl Stopper for HostStopper {
 /// Work that the host runs itself and stops through its own stopper: `with supervisor.start_with(...) as task:`
 ///
 /// It runs from `start_with` until the end of the `with` block, `finish`, until the stopper says that it is
-/// gone, or until nothing refers to it. Once it was asked to stop, an exception that leaves the block, or the
-/// last reference that goes, says nothing about the work: then only the stopper says that it is gone. The block
-/// does not make it the current task of its thread.
+/// gone, or until nothing refers to it. haltline holds the stopper until then: one that refers to the task keeps
+/// it running. Once it was asked to stop, an exception that leaves the block, or the last reference that goes,
+/// says nothing about the work: then only the stopper says that it is gone. The block does not make it the
+/// current task of its thread.
 #[pyclass(frozen, extends = PyToken, name = "CustomTask", module = "haltline")]
 pub(crate) struct PyCustomTask {
     task: Mutex<Option<CustomTask>>,
@@ -142,18 +148,6 @@ impl PyCustomTask {
         } else {
             self.let_go();
         }
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // Nobody waits for the interpreter lock while it holds this, so it is free while the collector runs.
-        match self.stopper.0.try_lock().as_deref() {
-            Some(Some(server)) => visit.call(server),
-            _ => Ok(()),
-        }
-    }
-
-    fn __clear__(&self) {
-        self.let_go();
     }
 }
 

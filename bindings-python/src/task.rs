@@ -124,8 +124,9 @@ impl PyToken {
     ///
     /// `outcome` is stopped, killed or still_running. Handlers run in the order they were added, each on a
     /// thread of its own; what one raises goes to `threading.excepthook`. If the outcome is known already the
-    /// handler is called now, by this call. haltline holds the handler until the task has ended, so it may
-    /// refer to the task. No handler is called once the interpreter has begun to end.
+    /// handler is called now, by this call. haltline holds the handler until the task has ended; one that refers
+    /// to the task, as a method of the task's owner may, keeps the task running until its `with` block or `finish`
+    /// ends it. No handler is called once the interpreter has begun to end.
     fn on_cancel(&self, py: Python<'_>, handler: &Bound<'_, PyAny>) -> PyResult<()> {
         if !handler.is_callable() {
             return Err(error::wrong_type("handler", "a callable that takes the outcome", handler));

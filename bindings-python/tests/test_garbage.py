@@ -101,15 +101,40 @@ def test_a_stopper_goes_after_it_was_called(supervisor):
     until(lambda: gc.collect() >= 0 and seen() is None)
 
 
-def test_work_that_only_its_stopper_refers_to_is_collected_and_ends(supervisor):
-    job = Job()
-    job.task = supervisor.start_with("render", "craft", job)
-    token, seen = supervisor.token(job.task.id), weakref.ref(job)
-    del job
-    assert not token.is_finished
-    until(lambda: gc.collect() >= 0 and seen() is None)
-    assert token.is_finished
+class Macro(Owner):
+    """Refers to its task, which calls it."""
+
+    def __init__(self, supervisor):
+        self.task = supervisor.start("macro", "attack")
+        self.task.on_cancel(self)
+
+
+class Render(Job):
+    """Refers to its task, which stops it."""
+
+    def __init__(self, supervisor):
+        self.task = supervisor.start_with("render", "craft", self)
+
+
+@pytest.mark.parametrize("work", [Macro, Render])
+def test_work_that_its_task_calls_is_kept_until_the_task_has_ended(supervisor, work):
+    seen = weakref.ref(work(supervisor))
+    gc.collect()
+    assert len(supervisor.active()) == 1
+    seen().task.finish()
+    gc.collect()
+    assert seen() is None
     assert supervisor.active() == []
+
+
+def test_a_stopper_that_only_its_task_refers_to_is_whole_when_it_is_asked(supervisor):
+    seen = [weakref.ref(Render(supervisor)) for _ in range(20)]
+    tokens = [supervisor.token(task["id"]) for task in supervisor.active()]
+    for token in tokens:
+        token.cancel("enough")
+        gc.collect()
+    assert [token.wait_outcome(20) for token in tokens] == ["stopped"] * 20
+    until(lambda: gc.collect() >= 0 and not any(each() for each in seen))
 
 
 def test_a_result_that_refers_to_its_thread_is_collected(supervisor):
