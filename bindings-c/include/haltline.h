@@ -240,7 +240,8 @@ typedef struct hl_exit {
     enum hl_outcome outcome;
     /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
     uint32_t leftovers;
-    /// Bytes of captured output that came after as much as was to be kept, and are lost.
+    /// Bytes of output that are lost: captured after as much as was to be kept, or not passed on; see
+    /// hl_process_output_error.
     uint64_t dropped;
     /// Processor seconds that the command itself used, with those of its children that it waited for.
     double cpu_seconds;
@@ -651,8 +652,10 @@ enum hl_status hl_process_wait_cleared(const struct hl_process *process,
 
 /// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have failed. May
 /// be called again. A command that failed or was cancelled is no error of this call: see out, which may be NULL.
+/// Output that passes through the host is waited for too: that of a tree that was stopped for two seconds, that of one
+/// that ended by itself until somebody has read it.
 ///
-/// HL_TIMED_OUT after timeout_ms; the command goes on. HL_IO if its captured output could not be read.
+/// HL_TIMED_OUT after timeout_ms; the command goes on, or its output waits for its reader. HL_IO if its captured output could not be read.
 enum hl_status hl_process_wait(const struct hl_process *process,
                                uint64_t timeout_ms,
                                struct hl_exit *out);
@@ -665,6 +668,14 @@ enum hl_status hl_process_stdout(const struct hl_process *process,
 
 /// What it wrote to standard error, as hl_process_stdout.
 enum hl_status hl_process_stderr(const struct hl_process *process, uint8_t *buf, size_t len, size_t *needed);
+
+/// Why output could not be passed on, where a limit counts it: its destination failed, or nobody read it in the two
+/// seconds after a tree that was stopped had gone. Empty if none of that happened; a reader that left is no error.
+/// After hl_process_wait.
+enum hl_status hl_process_output_error(const struct hl_process *process,
+                                       char *buf,
+                                       size_t len,
+                                       size_t *needed);
 
 /// The processes that it had left behind: a JSON array of objects with pid and name. After hl_process_wait.
 enum hl_status hl_process_leftovers_json(const struct hl_process *process,

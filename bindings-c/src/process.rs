@@ -38,7 +38,8 @@ pub struct hl_exit {
     pub outcome: hl_outcome,
     /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
     pub leftovers: u32,
-    /// Bytes of captured output that came after as much as was to be kept, and are lost.
+    /// Bytes of output that are lost: captured after as much as was to be kept, or not passed on; see
+    /// hl_process_output_error.
     pub dropped: u64,
     /// Processor seconds that the command itself used, with those of its children that it waited for.
     pub cpu_seconds: f64,
@@ -174,8 +175,10 @@ pub unsafe extern "C" fn hl_process_wait_cleared(process: *const hl_process, tim
 
 /// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have failed. May
 /// be called again. A command that failed or was cancelled is no error of this call: see out, which may be NULL.
+/// Output that passes through the host is waited for too: that of a tree that was stopped for two seconds, that of one
+/// that ended by itself until somebody has read it.
 ///
-/// HL_TIMED_OUT after timeout_ms; the command goes on. HL_IO if its captured output could not be read.
+/// HL_TIMED_OUT after timeout_ms; the command goes on, or its output waits for its reader. HL_IO if its captured output could not be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_process_wait(
     process: *const hl_process,
@@ -234,6 +237,22 @@ pub unsafe extern "C" fn hl_process_stderr(
     enter(|| {
         let process = handle!(process);
         buffer!(buf, len, needed).fill(&process.finished()?.stderr)
+    })
+}
+
+/// Why output could not be passed on, where a limit counts it: its destination failed, or nobody read it in the two
+/// seconds after a tree that was stopped had gone. Empty if none of that happened; a reader that left is no error.
+/// After hl_process_wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_process_output_error(
+    process: *const hl_process,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let process = handle!(process);
+        buffer!(buf, len, needed).fill_text(process.finished()?.output_error.as_deref().unwrap_or_default())
     })
 }
 

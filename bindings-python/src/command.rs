@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::time::Duration;
 
 use haltline::supervisor::{Command, Finished, Output, ProcessTask, Supervisor};
 use haltline::{Error, ErrorKind};
@@ -15,6 +16,9 @@ use crate::profile::Given;
 use crate::stream::{DEVNULL, PIPE, STDOUT, Streams};
 use crate::task::PyToken;
 use crate::{argument, error, wait};
+
+/// How long the last output of a command that has ended may take to be read after a timeout.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What `run` and `popen` are given about the command.
 pub(crate) struct Spec<'a, 'py> {
@@ -113,11 +117,13 @@ pub(crate) fn run(
         Ok(Some(result)) => result,
         Ok(None) => {
             task.cancel(&format!("not done within {:?}", limit.unwrap_or_default()));
-            let result = wait(None)?.unwrap_or_else(|| task.wait());
-            let done = PyFinished::made(&task, result, spec.args, shown)?;
+            // A command that has ended cannot be cancelled; only its output, none of it captured, is under way.
             let keywords = PyDict::new(py);
-            keywords.set_item("output", done.stdout(py))?;
-            keywords.set_item("stderr", done.stderr(py))?;
+            if let Some(result) = wait((!task.is_cancelled()).then_some(OUTPUT_PATIENCE))? {
+                let done = PyFinished::made(&task, result, spec.args, shown)?;
+                keywords.set_item("output", done.stdout(py))?;
+                keywords.set_item("stderr", done.stderr(py))?;
+            }
             let seconds = limit.unwrap_or_default().as_secs_f64();
             let class = py.import("subprocess")?.getattr("TimeoutExpired")?;
             return Err(PyErr::from_value(class.call((spec.args, seconds), Some(&keywords))?));
@@ -125,7 +131,7 @@ pub(crate) fn run(
         Err(raised) => {
             // A second Ctrl-C leaves at once; the supervisor goes on stopping the tree.
             task.cancel("the wait for it was interrupted");
-            wait(None)?;
+            wait((!task.is_cancelled()).then_some(OUTPUT_PATIENCE))?;
             return Err(raised);
         }
     };
@@ -137,7 +143,7 @@ pub(crate) fn run(
 }
 
 /// The end of a command, if it has come within `slice`.
-fn ended(task: &ProcessTask, slice: std::time::Duration) -> Option<Result<Finished, Error>> {
+fn ended(task: &ProcessTask, slice: Duration) -> Option<Result<Finished, Error>> {
     match task.wait_timeout(slice) {
         Err(late) if late.kind() == ErrorKind::TimedOut => None,
         result => Some(result),
@@ -234,15 +240,20 @@ impl PyProcessTask {
     }
 
     /// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have
-    /// failed.
+    /// failed. Output that a limit counts is waited for too: that of a tree that was stopped for two seconds,
+    /// that of one that ended by itself until somebody has read it.
     ///
-    /// Raises TimedOutError after `timeout` seconds; the command goes on. Ctrl-C works.
+    /// Raises TimedOutError after `timeout` seconds; the command goes on, or its output waits. Ctrl-C works.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyFinished>> {
         let limit = argument::limit(timeout, "timeout")?;
         let Some(result) = wait::until(py, limit, |slice| ended(&self.task, slice))? else {
-            let late =
-                format!("task {} {:?} has not ended in time; it goes on", self.task.id(), self.task.name());
+            let state = if self.task.is_finished() {
+                "has ended, but not all its output was read in time"
+            } else {
+                "has not ended in time; it goes on"
+            };
+            let late = format!("task {} {:?} {state}", self.task.id(), self.task.name());
             return Err(error::raised(Error::new(ErrorKind::TimedOut, late)));
         };
         let made = PyFinished::made(&self.task, result, self.args.bind(py), Shown::NOTHING)?;

@@ -122,10 +122,17 @@ impl PyFinished {
         self.finished.exit.max_rss_bytes
     }
 
-    /// How many bytes of its output were beyond the 64 MiB of each stream that are kept.
+    /// How many bytes of its output are lost: beyond the 64 MiB of each stream that are kept, or not passed on.
     #[getter]
     fn dropped(&self) -> u64 {
         self.finished.dropped
+    }
+
+    /// Why output could not be passed on, where a limit counts it, or None: its destination failed, or nobody read
+    /// it in the two seconds after a tree that was stopped had gone. A reader that left is no error.
+    #[getter]
+    fn output_error(&self) -> Option<&str> {
+        self.finished.output_error.as_deref()
     }
 
     /// Raises subprocess.CalledProcessError if the command failed or was cancelled; then its cause is a

@@ -325,3 +325,42 @@ def test_what_a_command_used_is_told(supervisor):
     done = supervisor.run([sys.executable, "-c", busy], "craft")
     assert done.cpu_seconds >= 0.2
     assert done.max_rss_bytes > 1 << 20
+
+
+def test_counted_output_that_cannot_be_written_is_told(supervisor):
+    counted = haltline.Profile("counted", task={"max_output_mib": 5})
+    with open("/dev/full", "wb") as full:
+        done = supervisor.run(["sh", "-c", "echo hi"], counted, stdout=full)
+    assert (done.dropped, done.cancelled) == (3, None)
+    assert "No space left on device" in done.output_error
+    assert supervisor.run(["true"], counted).output_error is None
+
+
+def test_a_stopped_command_whose_output_nobody_reads_has_ended(supervisor):
+    counted = haltline.Profile("counted", grace=0.2, task={"max_output_mib": 100})
+    process = supervisor.popen(["yes"], counted, stdout=haltline.PIPE)
+    assert process.stdout.read(2) == b"y\n"
+    process.cancel("enough")
+    done = process.wait(20)
+    assert done.outcome == "stopped"
+    assert done.dropped > 0
+    assert "not read within 2s" in done.output_error
+    process.stdout.close()
+
+
+def test_a_timeout_does_not_wait_for_a_reader(supervisor):
+    counted = haltline.Profile("counted", grace=0.2, task={"max_output_mib": 100})
+    reader, writer = os.pipe()
+    # More than one pipe holds and less than two: the command itself ends.
+    script = "head -c 120000 /dev/zero"
+    with pytest.raises(subprocess.TimeoutExpired):
+        supervisor.run(["sh", "-c", script], counted, stdout=writer, timeout=0.5)
+    process = supervisor.popen(["sh", "-c", script], counted, stdout=haltline.PIPE)
+    until(lambda: process.is_finished)
+    with pytest.raises(haltline.TimedOutError, match="has ended, but not all its output was read"):
+        process.wait(0.05)
+    with process.stdout:
+        assert len(process.stdout.read()) == 120000
+    assert process.wait(20).dropped == 0
+    os.close(reader)
+    os.close(writer)

@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +28,14 @@ fn quick(name: &str) -> haltline::supervisor::profile::ProfileBuilder {
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < 60 * S, "never saw that {what}");
+        std::thread::sleep(2 * MS);
+    }
 }
 
 fn broken(cause: &Option<Cause>) -> Option<Limit> {
@@ -312,4 +320,54 @@ fn streams_may_be_files_and_standard_error_may_follow_standard_output() {
     assert_eq!((&*done.stdout, &*done.stderr), (&b"a\nb\nc\n"[..], &b""[..]));
     let circle = supervisor.command("true").stdout(Output::Stdout).spawn("craft");
     assert_eq!(circle.err().map(|e| e.kind()), Some(ErrorKind::InvalidArgument));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_lost_and_told() {
+    let supervisor = supervisor();
+    let profile = quick("full").task_max_output_mib(5.0).build().unwrap();
+    let full = Arc::new(File::options().write(true).open("/dev/full").unwrap());
+    let command = supervisor.command("sh").args(["-c", "echo hi"]).stdout(Output::File(full));
+    let done = command.output(&profile).unwrap();
+    assert_eq!((done.dropped, done.cancelled), (3, None));
+    assert_eq!(done.output_error.as_deref(), Some("No space left on device (os error 28)"));
+}
+
+/// 120,000 bytes do not fit into one pipe, but into two.
+const WRITES: [&str; 2] = ["-c", "head -c 120000 /dev/zero; eval \"$0\""];
+
+#[test]
+fn a_stopped_command_whose_output_nobody_reads_has_ended_and_says_what_is_lost() {
+    let supervisor = supervisor();
+    let profile = quick("unread").task_max_output_mib(5.0).build().unwrap();
+    let command = supervisor.command("sh").args(WRITES).arg("exec sleep 1000");
+    let task = command.stdout(Output::Piped).spawn(&profile).unwrap();
+    let mut out = task.take_stdout().unwrap();
+    until("all is written", || {
+        std::fs::read_to_string(format!("/proc/{}/comm", task.pid())).is_ok_and(|name| name == "sleep\n")
+    });
+    task.cancel("enough");
+    let done = task.wait_timeout(20 * S).unwrap();
+    assert_eq!(done.outcome, Some(Outcome::Stopped));
+    assert!(done.output_error.is_some_and(|why| why.contains("not read within 2s")), "{:?}", done.dropped);
+    // Nothing holds the pipe open any more.
+    let mut passed = Vec::new();
+    out.read_to_end(&mut passed).unwrap();
+    assert_eq!(passed.len() as u64 + done.dropped, 120_000);
+}
+
+#[test]
+fn the_output_of_a_command_that_ended_by_itself_waits_for_its_reader() {
+    let supervisor = supervisor();
+    let profile = quick("slow").task_max_output_mib(5.0).build().unwrap();
+    let task =
+        supervisor.command("sh").args(WRITES).arg("true").stdout(Output::Piped).spawn(&profile).unwrap();
+    let mut out = task.take_stdout().unwrap();
+    // Longer than the output of a stopped command may wait.
+    let late = task.wait_timeout(3 * S).unwrap_err();
+    assert!(late.kind() == ErrorKind::TimedOut && late.to_string().contains("has ended"), "{late}");
+    let mut passed = Vec::new();
+    out.read_to_end(&mut passed).unwrap();
+    let done = task.wait_timeout(20 * S).unwrap();
+    assert_eq!((passed.len(), done.dropped, done.output_error), (120_000, 0, None));
 }

@@ -29,7 +29,8 @@ Options end at the first word that is not one.
 Exit status: that of COMMAND, or 128+N if signal N ended it;
   124  cancelled, and left in its grace
   137  cancelled and killed
-  125  supervise itself failed, the tree was not seen to stop, or its guardian was killed
+  125  supervise itself failed, the tree was not seen to stop, its guardian was killed,
+       or output that --max-output-mib counts could not be written
   126  COMMAND cannot be executed
   127  COMMAND was not found
 SIGINT, SIGTERM and SIGHUP stop the tree, and the status is 128+N. A second SIGINT kills at once.

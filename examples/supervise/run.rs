@@ -16,7 +16,7 @@ use crate::signal::{self, Signals};
 use crate::status::{self, End};
 use crate::{profile, report};
 
-/// How long a cancelled command's last output may take to be read, and the incident file to be written.
+/// How long the last output may take to be read after a signal, and the incident file to be written.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Returns the exit status.
@@ -87,7 +87,8 @@ fn follow(task: &Arc<ProcessTask>, signals: &Signals, plan: &mut Plan) -> Result
                 Err(_) => return Err(Error::new(ErrorKind::Panicked, "the waiting thread is gone")),
             }
         }
-        if over && give_up.is_none() && (task.is_cancelled() || plan.signal.is_some()) {
+        // A stopped command's output is given up by the core, that of one that ended by itself waits for its reader.
+        if over && give_up.is_none() && !task.is_cancelled() && plan.signal.is_some() {
             give_up = Some(now + PATIENCE);
         }
         if give_up.is_some_and(|at| now >= at) {
@@ -146,6 +147,7 @@ fn tell(
         outcome,
         ended_before: !left.is_empty() || cause == Some(Cause::Leftovers),
         guardian_killed: cause == Some(Cause::GuardianKilled),
+        output_lost: finished.as_ref().is_some_and(|f| f.output_error.is_some()),
         signal,
     };
 
@@ -161,6 +163,9 @@ fn tell(
     }
     if let (Some(signal), None) = (signal, outcome) {
         lines.push(format!("{name:?} left by itself on {}", signal::name(signal)));
+    }
+    if let Some(Finished { dropped, output_error: Some(why), .. }) = &finished {
+        errors.push(format!("{dropped} bytes of the output of {name:?} are lost: {why}"));
     }
     if finished.is_none() {
         errors.push(format!("the last output of {name:?} was not read within {PATIENCE:?} and is lost"));

@@ -24,6 +24,8 @@ pub(crate) struct End {
     pub(crate) ended_before: bool,
     /// Whether the cancellation came of the guardian's end: then nobody saw how the command ended.
     pub(crate) guardian_killed: bool,
+    /// Whether output was counted and then could not be written.
+    pub(crate) output_lost: bool,
     /// The signal that supervise was stopped with.
     pub(crate) signal: Option<i32>,
 }
@@ -36,6 +38,7 @@ pub(crate) fn of(end: &End) -> u8 {
         (Some(_), None) if end.guardian_killed && !end.ended_before => OWN_ERROR,
         (Some(Outcome::Stopped), None) if !end.ended_before => LEFT_IN_GRACE,
         (Some(Outcome::Killed), None) if !end.ended_before => KILLED,
+        _ if end.output_lost => OWN_ERROR,
         _ => match (end.exit.code, end.exit.signal) {
             (Some(code), _) => u8::try_from(code & 0xff).unwrap_or(OWN_ERROR),
             (None, Some(signal)) => by_signal(signal),
@@ -87,8 +90,11 @@ mod tests {
         assert_eq!(of(&End::default()), 125, "nobody saw how it ended");
         let lost = |ended_before| {
             let (exit, outcome) = (exit(Some(7), None), Some(Outcome::Killed));
-            of(&End { exit, outcome, ended_before, guardian_killed: true, signal: None })
+            of(&End { exit, outcome, ended_before, guardian_killed: true, ..End::default() })
         };
         assert_eq!((lost(false), lost(true)), (125, 7));
+        let unwritten =
+            |outcome| of(&End { exit: exit(Some(7), None), outcome, output_lost: true, ..End::default() });
+        assert_eq!((unwritten(None), unwritten(Some(Outcome::Killed))), (125, 137));
     }
 }

@@ -127,6 +127,29 @@ static void streams_may_be_descriptors_of_the_host(hl_supervisor *supervisor) {
     hl_command_free(command);
 }
 
+static void output_that_cannot_be_written_is_told(hl_supervisor *supervisor) {
+    FILE *full = fopen("/dev/full", "w");
+    EXPECT(full != NULL);
+    profile(supervisor, "counted", "{\"task\": {\"max_output_mib\": 1}}");
+    hl_command *command = shell(supervisor, "echo hi");
+    OK(hl_command_stdout_fd(command, fileno(full)));
+    hl_process *process = spawned(command, "counted");
+    hl_exit end = {.struct_size = sizeof end};
+    char why[100] = "";
+    REFUSED(hl_process_output_error(process, why, sizeof why, NULL), HL_INVALID_ARGUMENT, "hl_process_wait");
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.dropped == 3 && end.outcome == HL_OUTCOME_NONE);
+    OK(hl_process_output_error(process, why, sizeof why, NULL));
+    EXPECT(strstr(why, "No space left on device") != NULL);
+    hl_process_free(process);
+    fclose(full);
+    process = spawned(shell(supervisor, "exit 0"), "counted");
+    OK(hl_process_wait(process, 30000, &end));
+    OK(hl_process_output_error(process, why, sizeof why, NULL));
+    EXPECT(end.dropped == 0 && why[0] == 0);
+    hl_process_free(process);
+}
+
 static void a_killed_command_has_no_grace(hl_supervisor *supervisor) {
     hl_command *command = shell(supervisor, "trap '' TERM; echo ready; while :; do sleep 1; done");
     OK(hl_command_stdout(command, HL_STREAM_PIPED, 0));
@@ -247,6 +270,7 @@ int main(void) {
     output_and_exit_code_are_kept(supervisor);
     pipes_are_given_out_once(supervisor);
     streams_may_be_descriptors_of_the_host(supervisor);
+    output_that_cannot_be_written_is_told(supervisor);
     profile(supervisor, "long grace", "{\"extends\": \"craft\", \"grace\": 1000}");
     a_killed_command_has_no_grace(supervisor);
     a_cancelled_command_is_dead_with_all_its_children(supervisor);

@@ -214,8 +214,12 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// What it wrote to standard error, where that was captured.
     pub stderr: Vec<u8>,
-    /// Bytes of both that came after as much as was to be kept, and are lost.
+    /// Bytes of both that are lost: they came after as much as was to be kept, or could not be passed on.
     pub dropped: u64,
+    /// Why output could not be passed on, where it passes through the host because it is counted: its destination
+    /// failed, or nobody read it in the two seconds after a tree that was stopped had gone. A reader that left is no
+    /// error.
+    pub output_error: Option<String>,
     /// Processes that it had left behind, id and name, whether they are gone by now or not: see `outcome`.
     pub leftovers: Vec<(u32, String)>,
     /// Why it was cancelled, if it was.
@@ -271,6 +275,8 @@ impl ProcessTask {
     }
 
     /// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have failed.
+    /// Output that passes through the host is waited for too: that of a tree that was stopped for two seconds, that of
+    /// one that ended by itself until somebody has read it.
     ///
     /// # Errors
     /// [`Io`](ErrorKind::Io) if its captured output could not be read.
@@ -284,7 +290,7 @@ impl ProcessTask {
     /// As [`wait`](ProcessTask::wait), for at most `limit`.
     ///
     /// # Errors
-    /// As `wait`, and [`TimedOut`](ErrorKind::TimedOut); the command goes on.
+    /// As `wait`, and [`TimedOut`](ErrorKind::TimedOut): the command goes on, or its output waits for its reader.
     pub fn wait_timeout(&self, limit: Duration) -> Result<Finished> {
         let begun = std::time::Instant::now();
         let left = || limit.saturating_sub(begun.elapsed());
@@ -299,13 +305,18 @@ impl ProcessTask {
         // What runs on may hold its output open for ever.
         let runs_on = outcome == Some(Outcome::StillRunning) && self.tree.report().is_none();
         if !runs_on && !self.tree.wait_output(left()) {
-            return Err(self.late(limit));
+            let name = self.token.name();
+            let message =
+                format!("task {name:?} has ended, but not all its output was read within {limit:?}");
+            return Err(Error::new(ErrorKind::TimedOut, message));
         }
         let leftovers = self.tree.leftovers();
+        let lost = self.tree.lost_output();
         let (stdout, stderr) = (self.tree.captured_stdout(), self.tree.captured_stderr());
         Ok(Finished {
             exit: self.tree.exit().unwrap_or_default(),
-            dropped: stdout.dropped + stderr.dropped,
+            dropped: stdout.dropped + stderr.dropped + lost.as_ref().map_or(0, |l| l.bytes),
+            output_error: lost.map(|l| l.because),
             stdout: stdout.bytes,
             stderr: stderr.bytes,
             leftovers: leftovers.into_iter().map(|l| (l.id.pid, l.name)).collect(),

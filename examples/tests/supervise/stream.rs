@@ -31,10 +31,20 @@ fn a_reader_that_never_reads_holds_nothing_up_once_the_tree_was_cancelled() {
     let ran = run(command);
     assert_eq!(ran.status, 124, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("was not read") && begun.elapsed() < Duration::from_secs(20),
+        ran.stderr.contains("not read within 2s") && begun.elapsed() < Duration::from_secs(20),
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn counted_output_that_cannot_be_written_is_told() {
+    let mut command = supervise(["--max-output-mib", "1", "--", "sh", "-c", "echo hi"]);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let ran = run(command);
+    assert_eq!(ran.status, 125, "{}", ran.stderr);
+    let told = "supervise: 3 bytes of the output of \"sh\" are lost: No space left on device (os error 28)\n";
+    assert_eq!(ran.stderr, told);
 }
 
 #[test]

@@ -125,6 +125,9 @@ impl Core {
 
     /// Tells the guardian; never blocks. A guardian that the task stopped is woken first.
     pub(super) fn order(&self, order: Order) {
+        if matches!(order, Order::Terminate | Order::Kill) {
+            self.flow.hurry();
+        }
         if self.is_gone() && order != Order::Quit {
             return;
         }

@@ -9,12 +9,14 @@ mod report;
 pub(crate) use command::{Bounds, Cgroups, Command};
 pub use command::{Input, Output};
 pub use report::Exit;
-pub(crate) use report::{Captured, Leftover, ProcessId, TreeReport, TreeUse, TreeWatcher};
+pub(crate) use report::{Captured, Leftover, Lost, ProcessId, TreeReport, TreeUse, TreeWatcher};
 
 #[cfg(target_os = "linux")]
 mod cgroup;
 #[cfg(target_os = "linux")]
 mod core;
+#[cfg(target_os = "linux")]
+mod destination;
 #[cfg(target_os = "linux")]
 mod follow;
 #[cfg(target_os = "linux")]

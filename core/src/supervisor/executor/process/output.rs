@@ -3,20 +3,27 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::{MemfdFlags, OFlags};
 use rustix::pipe::PipeFlags;
 
 use super::core::Core;
+use super::destination::{Destination, Trouble};
 use super::image::above_streams;
 use super::launch::AllBlocked;
-use super::{Captured, Command, Input, Output};
+use super::{Captured, Command, Input, Lost, Output};
 use crate::error::{Error, ErrorKind, Result};
+
+/// How long the last output of a tree that was stopped may take to be read. That of a tree that ended by itself waits
+/// for its reader.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A write that waits all the same is given up this much later.
+const STUCK: Duration = Duration::from_millis(500);
 
 /// Standard streams, prepared before the command starts.
 pub(super) struct Streams {
@@ -39,12 +46,26 @@ pub(super) struct Ends {
 #[derive(Debug)]
 pub(super) struct Flow {
     bytes: AtomicU64,
+    /// Of these, the bytes that got where they belong, or whose reader had left.
+    settled: AtomicU64,
+    /// Bytes that nobody took out of the pipes any more.
+    unread: AtomicU64,
     counts: bool,
     limit: AtomicU64,
     /// Readable once the tree is gone: then nobody will write any more.
     ended: OwnedFd,
-    running: Mutex<usize>,
+    /// Whether the tree was asked to stop.
+    stopped: AtomicBool,
+    pumps: Mutex<Pumps>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Pumps {
+    running: usize,
+    ended_at: Option<Instant>,
+    /// What kept output from being passed on, first of all.
+    trouble: Option<String>,
 }
 
 struct Pump {
@@ -53,7 +74,7 @@ struct Pump {
 }
 
 enum Sink {
-    File(OwnedFd),
+    File(Destination),
     Memory(Arc<Mutex<Captured>>, usize),
     Nowhere,
 }
@@ -107,7 +128,7 @@ impl Streams {
                     self.given[n] = Some(write);
                     return Ok(());
                 }
-                Sink::File(write)
+                Sink::File(Destination::new(write))
             }
             (Output::Capture(cap), _) => {
                 let kept = Arc::new(Mutex::new(Captured::default()));
@@ -118,7 +139,7 @@ impl Streams {
                 self.given[n] = Some(copy(file)?);
                 return Ok(());
             }
-            (Output::File(file), true) => Sink::File(copy(file)?),
+            (Output::File(file), true) => Sink::File(Destination::new(copy(file)?)),
             // Counted with standard output, if that is counted.
             (Output::Stdout, _) => {
                 self.given[n] = Some(self.like_output()?);
@@ -129,7 +150,7 @@ impl Streams {
                 // SAFETY: the descriptor is only copied; if it is closed the copy fails.
                 let own = unsafe { BorrowedFd::borrow_raw(n as i32) };
                 match copy(own) {
-                    Ok(copy) => Sink::File(copy),
+                    Ok(copy) => Sink::File(Destination::new(copy)),
                     // Closed: there is nothing that could be written to it, and nothing to count.
                     Err(e) if e.raw_os_error() == Some(libc::EBADF) => return Ok(()),
                     Err(e) => return Err(e),
@@ -157,15 +178,15 @@ impl Streams {
         drop(self.given);
         let signals = AllBlocked::new();
         for pump in self.pumps {
-            *flow.running.lock() += 1;
+            flow.pumps.lock().running += 1;
             let (shared, core) = (flow.clone(), core.clone());
             let run = move || {
                 pump.run(&shared, &core);
-                *shared.running.lock() -= 1;
+                shared.pumps.lock().running -= 1;
                 shared.changed.notify_all();
             };
             if let Err(e) = std::thread::Builder::new().name("hl-output".into()).spawn(run) {
-                *flow.running.lock() -= 1;
+                flow.pumps.lock().running -= 1;
                 return Err(Error::new(
                     ErrorKind::SpawnFailed,
                     "cannot start the thread that passes output on",
@@ -184,10 +205,13 @@ impl Flow {
             .map_err(|e| Error::io("making an event descriptor", e.into()))?;
         Ok(Flow {
             bytes: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            unread: AtomicU64::new(0),
             counts: command.count_output || command.output_limit.is_some(),
             limit: AtomicU64::new(command.output_limit.unwrap_or(u64::MAX)),
             ended,
-            running: Mutex::new(0),
+            stopped: AtomicBool::new(false),
+            pumps: Mutex::default(),
             changed: Condvar::new(),
         })
     }
@@ -207,26 +231,83 @@ impl Flow {
         self.limit.store(limit.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// The tree is asked to stop: once it is gone, its output does not wait for a reader for ever.
+    pub(super) fn hurry(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.changed.notify_all();
+    }
+
     /// The tree is gone: what is in the pipes is passed on, and then the pumps end.
     pub(super) fn end(&self) {
+        self.pumps.lock().ended_at = Some(Instant::now());
+        self.changed.notify_all();
         let _ = rustix::io::write(&self.ended, &1u64.to_ne_bytes());
     }
 
-    /// Waits until everything that was written was passed on.
+    /// Waits until everything that was written was passed on, or is known to be lost.
     pub(super) fn wait(&self, timeout: Duration) -> bool {
         let until = Instant::now().checked_add(timeout);
-        let mut running = self.running.lock();
-        while *running > 0 {
-            match until {
-                Some(until) => {
-                    if self.changed.wait_until(&mut running, until).timed_out() {
-                        return *running == 0;
+        let mut pumps = self.pumps.lock();
+        while pumps.running > 0 {
+            let stuck = self.deadline(&pumps).map(|at| at + STUCK);
+            if stuck.is_some_and(|at| Instant::now() >= at) {
+                pumps.trouble.get_or_insert_with(|| Trouble::Unread.told(PATIENCE));
+                return true;
+            }
+            match stuck.into_iter().chain(until).min() {
+                Some(at) => {
+                    let late = self.changed.wait_until(&mut pumps, at).timed_out();
+                    if late && until.is_some_and(|until| at >= until) {
+                        return pumps.running == 0;
                     }
                 }
-                None => self.changed.wait(&mut running),
+                None => self.changed.wait(&mut pumps),
             }
         }
         true
+    }
+
+    /// What was written and could not be passed on.
+    pub(super) fn lost(&self) -> Option<Lost> {
+        let because = self.pumps.lock().trouble.clone()?;
+        let in_hand = self.bytes.load(Ordering::Acquire).saturating_sub(self.settled.load(Ordering::Acquire));
+        Some(Lost { bytes: in_hand + self.unread.load(Ordering::Acquire), because })
+    }
+
+    /// Until when output may wait for its reader; `None` is for ever.
+    fn deadline(&self, pumps: &Pumps) -> Option<Instant> {
+        let ended = pumps.ended_at.filter(|_| self.stopped.load(Ordering::Acquire));
+        ended.map(|at| at + PATIENCE)
+    }
+
+    /// Returns once `to` takes something.
+    fn await_room(&self, to: BorrowedFd<'_>) -> std::result::Result<(), Trouble> {
+        loop {
+            let (ended, deadline) = {
+                let pumps = self.pumps.lock();
+                (pumps.ended_at.is_some(), self.deadline(&pumps))
+            };
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let mut ready = [
+                PollFd::from_borrowed_fd(to, PollFlags::OUT),
+                PollFd::new(&self.ended, if ended { PollFlags::empty() } else { PollFlags::IN }),
+            ];
+            // An order to stop may come as late as the end itself, so the deadline is asked for again.
+            let longest = ended.then_some(left.unwrap_or(PATIENCE));
+            let longest = longest
+                .map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
+            match rustix::event::poll(&mut ready, longest.as_ref()) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(Trouble::Failed(e)),
+                Ok(_) if !ready[0].revents().is_empty() => return Ok(()),
+                Ok(_) if left.is_some_and(|t| t.is_zero()) => return Err(Trouble::Unread),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn settle(&self, n: usize) {
+        self.settled.fetch_add(n as u64, Ordering::Release);
     }
 
     fn count(&self, n: u64, core: &Weak<Core>) {
@@ -242,40 +323,49 @@ impl Flow {
 }
 
 impl Pump {
-    /// Ends when nobody can write any more, or when the destination is closed. In the latter case the
+    /// Ends when nobody can write any more, or when the destination is closed or fails. In the latter case the
     /// command is told as it would have been: its next write finds a broken pipe.
     fn run(self, flow: &Flow, core: &Weak<Core>) {
+        if let Err(trouble) = self.pass_on(flow, core) {
+            let unread = rustix::io::ioctl_fionread(&self.from).unwrap_or(0);
+            flow.unread.fetch_add(unread, Ordering::Release);
+            flow.pumps.lock().trouble.get_or_insert_with(|| trouble.told(PATIENCE));
+        }
+    }
+
+    fn pass_on(&self, flow: &Flow, core: &Weak<Core>) -> std::result::Result<(), Trouble> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let mut ready = [PollFd::new(&self.from, PollFlags::IN), PollFd::new(&flow.ended, PollFlags::IN)];
             match rustix::event::poll(&mut ready, None) {
                 Err(rustix::io::Errno::INTR) => continue,
-                Err(_) => return,
+                Err(e) => return Err(Trouble::Failed(e)),
                 Ok(_) => {}
             }
             // Nothing to read, and the tree is gone: whoever holds the pipe still is not of the tree.
             if ready[0].revents().is_empty() {
-                return;
+                return Ok(());
             }
             let n = match rustix::io::read(&self.from, &mut buffer) {
-                Ok(0) => return,
+                Ok(0) => return Ok(()),
                 Ok(n) => n,
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
-                Err(_) => return,
+                Err(e) => return Err(Trouble::Failed(e)),
             };
             flow.count(n as u64, core);
             let bytes = buffer.get(..n).unwrap_or_default();
             match &self.to {
-                Sink::Nowhere => {}
+                Sink::Nowhere => flow.settle(n),
                 Sink::Memory(kept, cap) => {
                     let mut kept = kept.lock();
                     let room = cap.saturating_sub(kept.bytes.len()).min(n);
                     kept.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
                     kept.dropped += (n - room) as u64;
+                    flow.settle(n);
                 }
-                Sink::File(file) => {
-                    if write_all(file.as_fd(), bytes).is_err() {
-                        return;
+                Sink::File(to) => {
+                    if !write_all(flow, to, bytes)? {
+                        return Ok(());
                     }
                 }
             }
@@ -283,19 +373,24 @@ impl Pump {
     }
 }
 
-/// Waits where the destination is full, whether it blocks or was set not to.
-fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result<()> {
+/// Returns false if the reader has left. Waits where the destination is full, whether it blocks or was set not to.
+fn write_all(flow: &Flow, to: &Destination, mut bytes: &[u8]) -> std::result::Result<bool, Trouble> {
     while !bytes.is_empty() {
-        match rustix::io::write(to, bytes) {
-            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => {
-                rustix::event::poll(&mut [PollFd::from_borrowed_fd(to, PollFlags::OUT)], None)?;
+        flow.await_room(to.as_fd())?;
+        match to.write(bytes) {
+            Ok(n) => {
+                flow.settle(n);
+                bytes = bytes.get(n..).unwrap_or_default();
             }
-            Err(e) => return Err(e),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => {
+                flow.settle(bytes.len());
+                return Ok(false);
+            }
+            Err(e) => return Err(Trouble::Failed(e)),
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A descriptor of our own for the same file, above the three streams.

@@ -81,6 +81,13 @@ pub(crate) struct Captured {
     pub(crate) dropped: u64,
 }
 
+/// Output that could not be passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) bytes: u64,
+    pub(crate) because: String,
+}
+
 /// Is told about a tree, on the thread that follows all trees. No lock is held; it must not block. It may be
 /// called before the spawn that starts the tree has returned.
 pub(crate) trait TreeWatcher: Send + Sync {

@@ -12,7 +12,7 @@ use super::look::Limits;
 use super::output::Ends;
 use super::table::{Stat, Table};
 use super::wire::Order;
-use super::{Bounds, Captured, Command, Exit, Leftover, TreeReport, TreeUse, TreeWatcher, spawn};
+use super::{Bounds, Captured, Command, Exit, Leftover, Lost, TreeReport, TreeUse, TreeWatcher, spawn};
 use crate::error::Result;
 use crate::supervisor::stopper::Stopper;
 
@@ -191,9 +191,15 @@ impl Tree {
         self.core.group.as_ref()?.directories.first().cloned()
     }
 
-    /// Waits until all output that passes through this process was passed on. False after `timeout`.
+    /// Waits until all output that passes through this process was passed on or is known to be lost. False after
+    /// `timeout`.
     pub(crate) fn wait_output(&self, timeout: Duration) -> bool {
         self.core.is_ours() && self.core.flow.wait(timeout)
+    }
+
+    /// The output that could not be passed on, if any.
+    pub(crate) fn lost_output(&self) -> Option<Lost> {
+        if self.core.is_ours() { self.core.flow.lost() } else { None }
     }
 
     /// The writing end of standard input, if that is piped; once.
