@@ -4,7 +4,36 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::process::{Command, Stdio};
 
-use crate::run::{run, script, start_with_input, supervise};
+use crate::run::{PROGRAM, run, script, start_with_input, supervise};
+
+/// `supervise` in a shell that may write files of `blocks` times 512 bytes.
+fn with_small_files(blocks: u32, words: &str) -> Command {
+    let mut sh = Command::new("sh");
+    sh.args(["-c", &format!("ulimit -f {blocks}; exec {PROGRAM} {words}")]);
+    sh.stdout(Stdio::piped()).stderr(Stdio::piped());
+    sh
+}
+
+#[test]
+fn a_file_size_limit_that_leaves_no_room_for_the_guardian_is_named() {
+    let ran = run(with_small_files(128, "true"));
+    assert_eq!(ran.status, 125, "{}", ran.stderr);
+    assert!(ran.stderr.contains("file size limit (ulimit -f) of 65536 bytes"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_incident_file_at_the_file_size_limit_is_told_and_ends_nothing() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), vec![b'\n'; 2048 * 512]).unwrap();
+    let words = format!("--incidents {} --max-duration 100ms sleep 1000", file.path().display());
+    let ran = run(with_small_files(2048, &words));
+    assert_eq!(ran.status, 124, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("incidents are missing") && ran.stderr.contains("too large"),
+        "{}",
+        ran.stderr
+    );
+}
 
 #[test]
 fn the_status_is_the_commands_own_and_that_of_timeout_where_it_cannot_start() {

@@ -117,6 +117,7 @@ impl Drop for Writer {
 
 impl Shared {
     fn write(&self, mut file: LogFile, bus: &Bus, log: &InTurn) {
+        size_limit_is_an_error();
         loop {
             let mut state = self.state.lock();
             while state.waiting.is_empty() {
@@ -168,5 +169,18 @@ impl Shared {
             LOG_LINES,
             Box::new(move || tracing::error!("{failure}; incidents wait in memory until it can be written")),
         );
+    }
+}
+
+/// Has a write of this thread past the file size limit of the process fail as on a full disk. Otherwise a signal would
+/// end the host.
+fn size_limit_is_an_error() {
+    #[cfg(unix)]
+    // SAFETY: the set is written before it is read.
+    unsafe {
+        let mut signals = std::mem::zeroed();
+        libc::sigemptyset(&mut signals);
+        libc::sigaddset(&mut signals, libc::SIGXFSZ);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &signals, std::ptr::null_mut());
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::process::Resource;
 
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hl-guardian"));
 
@@ -55,7 +56,7 @@ impl Image {
             // Kernels before 6.3 do not know the flag.
             .or_else(|_| rustix::fs::memfd_create(c"hl-guardian", flags))?;
         let mut file = File::from(above_streams(fd)?);
-        file.write_all(PROGRAM)?;
+        fill(&mut file, PROGRAM)?;
         rustix::fs::fcntl_add_seals(
             &file,
             SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
@@ -77,7 +78,7 @@ impl Image {
                     continue;
                 }
             };
-            let opened = file.write_all(PROGRAM).and_then(|()| {
+            let opened = fill(&mut file, PROGRAM).and_then(|()| {
                 // A file that is open for writing cannot be executed.
                 drop(file);
                 File::open(&path)
@@ -102,6 +103,22 @@ impl Image {
 impl AsFd for Image {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Writes `bytes` into an empty file. A write past the file size limit would end the host by a signal; a file in memory
+/// counts too.
+pub(super) fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    match limit.filter(|limit| *limit < bytes.len() as u64) {
+        Some(limit) => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!(
+                "the file size limit (ulimit -f) of {limit} bytes leaves no room for {} bytes; raise it",
+                bytes.len()
+            ),
+        )),
+        None => file.write_all(bytes),
     }
 }
 

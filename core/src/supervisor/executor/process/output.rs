@@ -14,7 +14,7 @@ use rustix::pipe::PipeFlags;
 
 use super::core::Core;
 use super::destination::{Destination, Trouble};
-use super::image::above_streams;
+use super::image::{above_streams, fill};
 use super::launch::AllBlocked;
 use super::{Captured, Command, Input, Lost, Output};
 use crate::error::{Error, ErrorKind, Result};
@@ -100,7 +100,7 @@ impl Streams {
             Input::Bytes(bytes) => {
                 let fd = above_streams(rustix::fs::memfd_create(c"haltline-stdin", MemfdFlags::CLOEXEC)?)?;
                 let mut file = File::from(fd);
-                io::Write::write_all(&mut file, bytes)?;
+                fill(&mut file, bytes)?;
                 io::Seek::rewind(&mut file)?;
                 Some(file.into())
             }

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::{Arc, Weak};
@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::core::{Core, Parts};
 use super::group::Group;
-use super::image::{self, Image, above_streams};
+use super::image::{self, Image, above_streams, fill};
 use super::launch::{Launch, launch};
 use super::look::Limits;
 use super::output::{Ends, Flow, Streams};
@@ -326,6 +326,6 @@ fn payload(command: &Command) -> Result<Payload> {
 fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let fd = above_streams(rustix::fs::memfd_create(c"haltline-command", MemfdFlags::CLOEXEC)?)?;
     let mut file = File::from(fd);
-    file.write_all(bytes)?;
+    fill(&mut file, bytes)?;
     Ok(file.into())
 }
