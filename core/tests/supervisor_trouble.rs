@@ -101,6 +101,59 @@ fn host_code_waits_where_the_system_has_no_thread_left() {
     assert_eq!(foreign.wait_outcome(10 * S), Some(Outcome::Stopped));
 }
 
+/// Takes every further descriptor of this process, for as long as the result is kept.
+#[cfg(target_os = "linux")]
+fn without_descriptors() -> Vec<std::fs::File> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    setrlimit(Resource::Nofile, Rlimit { current: Some(256), ..getrlimit(Resource::Nofile) }).unwrap();
+    let mut taken = Vec::with_capacity(256);
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        taken.push(file);
+    }
+    taken
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_without_a_descriptor_left_measures_its_trees_and_sees_them_end() {
+    use haltline::supervisor::{Cause, Input, Limit};
+    use std::io::Write;
+
+    if !is_child() {
+        let own = std::env::current_exe().unwrap();
+        let test = "a_host_without_a_descriptor_left_measures_its_trees_and_sees_them_end";
+        return run_in_child(test, &own, |child| child);
+    }
+    let monitor = Monitor::builder().interval(50 * MS).start().unwrap();
+    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
+    let profile = quick("p").task_max_memory_mib(64.0).build().unwrap();
+    let start = |script: &str| {
+        let command = supervisor.command("sh").args(["-c", script]).stdin(Input::Piped);
+        let task = command.spawn(&profile).unwrap();
+        let stdin = task.take_stdin().unwrap();
+        (task, stdin)
+    };
+    // It ends by itself if nobody ends it sooner.
+    let (hog, mut feed) = start("ulimit -v 2000000; read x; exec tail /dev/zero");
+    let (short, mut end) = start("read x");
+    let (obedient, _open) = start("exec sleep 1000");
+    let taken = without_descriptors();
+
+    end.write_all(b"\n").unwrap();
+    assert!(short.wait_timeout(10 * S).unwrap().exit.success());
+    obedient.cancel("enough");
+    assert_eq!(obedient.wait_outcome(10 * S), Some(Outcome::Stopped));
+    feed.write_all(b"\n").unwrap();
+    let done = hog.wait_timeout(20 * S).unwrap();
+    assert!(
+        matches!(&done.cancelled, Some(Cause::Breach(breach)) if breach.limit == Limit::TaskMemoryMib),
+        "{:?}",
+        done.cancelled
+    );
+    assert!(std::fs::File::open("/dev/null").is_err(), "there was a descriptor to be had");
+    drop(taken);
+}
+
 /// A breach that cancels nobody is recorded by whoever samples, and nothing is due to the watch thread then.
 #[cfg(target_os = "linux")]
 #[test]

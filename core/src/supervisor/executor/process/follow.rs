@@ -8,11 +8,11 @@ use rustix::net::RecvFlags;
 use rustix::process::{WaitId, WaitIdOptions};
 
 use super::core::{self, Core};
-use super::look::{Meter, next_look};
+use super::look::{Limits, Meter, next_look};
 use super::signal::{self, Parents};
 use super::table::Stat;
 use super::wire::{News, Order, PACKET};
-use super::{Exit, Leftover, ProcessId, TreeReport};
+use super::{Exit, Leftover, ProcessId, TreeReport, TreeUse, room};
 use crate::clock::{Clock, SystemClock, Time};
 
 /// A guardian that was told to kill and has not finished by then gets help: the task may keep stopping it.
@@ -165,7 +165,7 @@ impl Follow {
     fn look(&mut self, now: Time) {
         let core = self.core.clone();
         let limits = core.limits();
-        let (mut seen, alive) = self.meter.look(core.guardian, core.group.as_ref(), limits, now);
+        let (mut seen, alive) = self.measure(limits, now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
         let forced = core.kill_since().filter(|since| now.since(*since) >= HELP_AFTER);
@@ -193,11 +193,24 @@ impl Follow {
         }
     }
 
-    /// The guardian's word is checked: nothing below it, nothing that was known, nothing in the group.
+    /// A look that needs no descriptor of the host's where it has none.
+    fn measure(&mut self, limits: Limits, now: Time) -> (TreeUse, Vec<Stat>) {
+        let core = self.core.clone();
+        let meter = &mut self.meter;
+        let mut look = || meter.look(core.guardian, core.group.as_ref(), limits, now);
+        let seen = look();
+        if seen.0.processes.is_some() || !room::is_out_of_descriptors() {
+            return seen;
+        }
+        room::with_own_descriptors(look).unwrap_or(seen)
+    }
+
+    /// The guardian's word is checked: nothing below it, nothing that was known, nothing in the group. What cannot be
+    /// looked at has gone: the guardian is told by the system that it has no descendant left.
     fn verify(&mut self, now: Time, since: Time) {
         let core = self.core.clone();
         let below = self.meter.table().descendants(core.guardian.pid, 16).processes;
-        let known = self.meter.refresh(&core.known.lock().alive.clone());
+        let known = self.meter.refresh(&core.known.lock().alive.clone(), false);
         let members = core.group.as_ref().and_then(|g| g.members()).unwrap_or_default();
         let grouped = members.iter().filter_map(|pid| self.meter.table().stat(*pid));
         let left: Vec<Stat> = below.into_iter().chain(known).chain(grouped).filter(Stat::is_alive).collect();
@@ -219,7 +232,7 @@ impl Follow {
             self.main_ended(Exit { at: now, ..Exit::default() });
         }
         let last = core.known.lock().alive.clone();
-        let mut alive = self.meter.refresh(&last);
+        let mut alive = self.meter.refresh(&last, true);
         let members = core.group.as_ref().and_then(|g| g.members());
         let table = self.meter.table();
         let grouped = members.iter().flatten().filter_map(|pid| table.stat(*pid));

@@ -142,14 +142,14 @@ impl Meter {
     }
 
     /// The processes of `known` that still run, with all that descends from them now. One that cannot be looked at
-    /// counts as running.
-    pub(super) fn refresh(&self, known: &[Stat]) -> Vec<Stat> {
+    /// counts as running if `unseen_runs`.
+    pub(super) fn refresh(&self, known: &[Stat], unseen_runs: bool) -> Vec<Stat> {
         let mut alive = Vec::new();
         let mut seen = HashSet::new();
         for old in known {
             let now = match self.table.read(old.pid) {
                 Ok(now) => now.filter(|s| s.start_time == old.start_time),
-                Err(_) => Some(old.clone()),
+                Err(_) => unseen_runs.then(|| old.clone()),
             };
             let Some(now) = now.filter(Stat::is_alive) else { continue };
             if seen.insert((now.pid, now.start_time)) {

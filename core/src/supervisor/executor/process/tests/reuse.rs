@@ -171,11 +171,11 @@ fn a_process_that_was_known_and_cannot_be_looked_at_counts_as_running() {
     made.put(20, 10, 200, "");
     let known = [made.table().stat(20).unwrap()];
     let meter = Meter::of(made.table());
-    assert_eq!(meter.refresh(&known).len(), 1);
+    assert_eq!(meter.refresh(&known, true).len(), 1);
     spoil(&made.path().join("20/stat"));
-    assert_eq!(meter.refresh(&known).len(), 1);
+    assert_eq!(meter.refresh(&known, true).len(), 1);
     fs::remove_dir_all(made.path().join("20")).unwrap();
-    assert_eq!(meter.refresh(&known).len(), 0);
+    assert_eq!(meter.refresh(&known, true).len(), 0);
 }
 
 #[test]
