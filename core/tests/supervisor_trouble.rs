@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
 use haltline::clock::{Clock, ManualClock, SystemClock, Time};
-use haltline::event::SubscribeOptions;
+use haltline::event::{Delivery, SubscribeOptions};
 use haltline::monitor::{Monitor, Sample};
 use haltline::supervisor::{Incident, Outcome, Profile, Stopper, Supervisor};
 
@@ -152,6 +152,46 @@ fn a_host_without_a_descriptor_left_measures_its_trees_and_sees_them_end() {
     );
     assert!(std::fs::File::open("/dev/null").is_err(), "there was a descriptor to be had");
     drop(taken);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tree_that_cannot_be_looked_at_is_told_once_and_so_is_its_recovery() {
+    use haltline::supervisor::Input;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    if !is_child() {
+        let own = std::env::current_exe().unwrap();
+        let test = "a_tree_that_cannot_be_looked_at_is_told_once_and_so_is_its_recovery";
+        return run_in_child(test, &own, |child| child);
+    }
+    let monitor = Monitor::builder().interval(50 * MS).start().unwrap();
+    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
+    let events = supervisor.bus().subscribe("monitor.degraded", SubscribeOptions::default()).unwrap();
+    let profile = quick("p").task_max_memory_mib(64.0).build().unwrap();
+    let command = supervisor.command("sleep").arg("1000").stdin(Input::Null);
+    let task = command.spawn(&profile).unwrap();
+    let told = |recovered: bool| {
+        let event = loop {
+            let delivery = events.recv_timeout(20 * S).expect("an event");
+            if let Delivery::Event(event) = delivery
+                && event.data()["source"] == "task"
+            {
+                break event;
+            }
+        };
+        assert_eq!(event.subject(), Some(task.id().to_string().as_str()));
+        assert_eq!(event.data()["recovered"], recovered, "{:?}", event.data());
+        assert_eq!(event.data()["reason"].as_str().is_some_and(|r| r.contains("open files")), !recovered);
+    };
+
+    // Not even a thread with descriptors of its own has one more than the standard streams.
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(3), ..before }).unwrap();
+    told(false);
+    setrlimit(Resource::Nofile, before).unwrap();
+    told(true);
+    task.kill("enough");
 }
 
 /// A breach that cancels nobody is recorded by whoever samples, and nothing is due to the watch thread then.

@@ -10,7 +10,8 @@ pub const TASK_FINISHED: &str = "task.finished";
 pub const TASK_CANCELLED: &str = "task.cancelled";
 /// The monitor took a sample.
 pub const MONITOR_SAMPLE: &str = "monitor.sample";
-/// A source of the monitor failed, or works again.
+/// A source of the monitor failed, or works again. The subject is its name; for a task whose processes cannot be looked
+/// at, as in a host without a descriptor left, the source is `task` and the subject its id.
 pub const MONITOR_DEGRADED: &str = "monitor.degraded";
 
 /// The longest topic or pattern, in bytes.

@@ -106,6 +106,15 @@ impl Inner {
     }
 
     #[cold]
+    /// The processes of a task cannot be looked at, so that only its durations hold, or can be again.
+    pub(crate) fn publish_unseen(&self, record: &Record, reason: Option<&str>) -> bool {
+        let data = serde_json::json!({
+            "source": "task", "task": record.id, "recovered": reason.is_none(), "reason": reason,
+        });
+        self.bus.publish("monitor.degraded", Some(record.id.to_string()), data);
+        true
+    }
+
     fn publish_finish(&self, record: &Record) {
         let data = serde_json::json!({
             "id": record.id, "name": record.name, "profile": record.profile().name(),

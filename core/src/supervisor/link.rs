@@ -57,6 +57,11 @@ impl TreeWatcher for Link {
         }
     }
 
+    fn unseen(&self, reason: Option<&str>) -> bool {
+        let record = self.record();
+        record.is_some_and(|record| record.home.inner.publish_unseen(&record, reason))
+    }
+
     fn overdue(&self) {
         self.hear(Word::Overdue);
     }

@@ -47,6 +47,8 @@ pub(super) struct Follow {
     /// When [`tick`](Follow::tick) is due.
     next: Time,
     guardian_ended: bool,
+    /// Whether it was told that looks show nothing.
+    unseen: bool,
 }
 
 impl Follow {
@@ -59,6 +61,7 @@ impl Follow {
             overdue: Time::NEVER,
             next,
             guardian_ended: false,
+            unseen: false,
         }
     }
 
@@ -189,6 +192,17 @@ impl Follow {
         }
         self.next = SystemClock.now() + wait;
         if let Some(watcher) = core.watcher.upgrade() {
+            // A guardian that has just left is no reason: there is nothing to be seen any more.
+            let reason = match seen.processes {
+                None => self.meter.table().read(core.guardian.pid).err(),
+                Some(_) => None,
+            };
+            if reason.is_some() != self.unseen && (reason.is_some() || seen.processes.is_some()) {
+                let reason = reason.map(|e| e.to_string());
+                if watcher.unseen(reason.as_deref()) {
+                    self.unseen = reason.is_some();
+                }
+            }
             watcher.looked();
         }
     }

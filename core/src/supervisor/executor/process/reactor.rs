@@ -295,6 +295,9 @@ mod tests {
 
     impl TreeWatcher for Gone {
         fn looked(&self) {}
+        fn unseen(&self, _: Option<&str>) -> bool {
+            true
+        }
         fn overdue(&self) {}
         fn lost(&self) {}
         fn gone(&self) {

@@ -93,6 +93,9 @@ pub(crate) struct Lost {
 pub(crate) trait TreeWatcher: Send + Sync {
     /// After every look.
     fn looked(&self);
+    /// A look showed nothing, for this reason, or shows something again; told at each change. Returns whether somebody
+    /// was there to be told.
+    fn unseen(&self, reason: Option<&str>) -> bool;
     /// The main process left others behind, and they have not left in their grace.
     fn overdue(&self);
     /// The guardian was killed while the tree ran. The tree is killed as far as it is known.

@@ -20,6 +20,9 @@ impl TreeWatcher for Enforcer {
             tree.kill();
         }
     }
+    fn unseen(&self, _: Option<&str>) -> bool {
+        true
+    }
     fn overdue(&self) {}
     fn lost(&self) {}
     fn gone(&self) {}

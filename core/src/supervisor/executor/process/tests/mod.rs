@@ -107,6 +107,9 @@ impl TreeWatcher for Recorder {
         let tree = self.tree.get().and_then(Weak::upgrade);
         self.looks.lock().push(tree.map(|t| t.latest_use()).unwrap_or_default());
     }
+    fn unseen(&self, _: Option<&str>) -> bool {
+        true
+    }
     fn overdue(&self) {
         self.words.lock().push("overdue");
     }
