@@ -156,7 +156,9 @@ typedef struct hl_profile hl_profile;
 /// and so do their incidents; of several open sessions the latest counts.
 typedef struct hl_session hl_session;
 
-/// A bounded stream of the events whose topics match a pattern. Any thread may receive; each item goes to one.
+/// A bounded stream of the events whose topics match a pattern. Any thread may receive; each item goes to one. It ends
+/// when it is closed, or when nothing can publish any more because the supervisor, the monitor and every handle and token
+/// of a task, one that has finished too, are freed.
 typedef struct hl_subscription hl_subscription;
 
 /// Starts tasks, watches them, stops the one that hurts the machine, and verifies the stop. Any thread may use it.

@@ -14,7 +14,9 @@ use crate::record::{gap, to_json};
 use crate::status::hl_status;
 use crate::supervisor::{hl_supervisor, set_if_wanted};
 
-/// A bounded stream of the events whose topics match a pattern. Any thread may receive; each item goes to one.
+/// A bounded stream of the events whose topics match a pattern. Any thread may receive; each item goes to one. It ends
+/// when it is closed, or when nothing can publish any more because the supervisor, the monitor and every handle and token
+/// of a task, one that has finished too, are freed.
 pub struct hl_subscription {
     events: Subscription,
     /// An item that did not fit into its receiver's buffer.

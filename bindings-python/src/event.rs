@@ -83,7 +83,8 @@ impl PyGap {
 /// The receiving end of one pattern; iterate over it, or call `get`. Several threads may receive from one
 /// subscription.
 ///
-/// Ends when it is closed, or when nothing publishes any more because supervisor and monitor are gone.
+/// Ends when it is closed, or when nothing can publish any more because the supervisor, the monitor and every
+/// object of a task, one that has finished too, are gone.
 #[pyclass(frozen, name = "Subscription", module = "haltline")]
 pub(crate) struct PySubscription(Subscription);
 

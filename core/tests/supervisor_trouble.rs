@@ -590,3 +590,26 @@ fn a_host_may_catch_a_panic_around_its_calls() {
     });
     assert!(caught.is_err() && supervisor.active().is_empty());
 }
+
+#[test]
+fn a_stream_of_events_ends_with_the_last_handle_of_a_task_or_when_it_is_closed() {
+    let start = || {
+        let supervisor = Supervisor::builder().start().unwrap();
+        let events = supervisor.bus().subscribe("task.*", SubscribeOptions::default()).unwrap();
+        let token = supervisor.start("section", "heal").unwrap().token().clone();
+        (events, token)
+    };
+    let (events, token) = start();
+    assert!(token.is_finished());
+    std::thread::scope(|scope| {
+        let all = scope.spawn(|| events.iter().count());
+        drop(token);
+        assert_eq!(all.join().unwrap(), 2);
+    });
+    let (events, _token) = start();
+    std::thread::scope(|scope| {
+        let all = scope.spawn(|| events.iter().count());
+        events.close();
+        assert_eq!(all.join().unwrap(), 2);
+    });
+}

@@ -50,7 +50,8 @@ pub(super) struct Target {
 ///
 /// Several threads may receive from one subscription; each item then goes to one of them. Dropping it ends the
 /// subscription. It does not keep the bus alive: when the last [`Bus`](super::Bus) is dropped, what waits can still
-/// be received, then the stream ends.
+/// be received, then the stream ends. Whatever may publish holds one: a supervisor, a monitor, and every handle and
+/// token of a task, one that has finished too. To end it sooner, [`close`](Self::close) it from any thread.
 #[derive(Debug)]
 pub struct Subscription {
     target: Arc<Target>,
@@ -84,7 +85,7 @@ impl Subscription {
         self.target.queue.try_take()
     }
 
-    /// Blocking iterator over what [`recv`](Self::recv) returns.
+    /// Blocking iterator over what [`recv`](Self::recv) returns; it ends with the stream.
     pub fn iter(&self) -> Iter<'_> {
         Iter(self)
     }
