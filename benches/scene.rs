@@ -67,6 +67,8 @@ impl Scene {
             cancelling: false,
             cpu_time: Some(Duration::ZERO),
             cpu_percent: Some(0.0),
+            nested_cpu_time: Duration::ZERO,
+            nested_cpu_percent: 0.0,
             memory_bytes: Some(0),
             processes: Some(1),
             output_bytes: None,

@@ -167,8 +167,10 @@ typedef struct hl_supervisor hl_supervisor;
 /// A running task. It runs until hl_task_finish or hl_task_free. Any thread may use and end it.
 ///
 /// The processor time of a task from hl_task_start is that of the thread which started it, for as long as it runs:
-/// start it on the thread that does the work, and one task per piece of work. While tasks are nested on one thread,
-/// the innermost is charged. That of a task from hl_task_start_thread is of the thread that calls hl_task_began.
+/// start it on the thread that does the work, and one task per piece of work. What runs in a nested task counts
+/// towards the limits of the outer one too; for a host limit the innermost is blamed, as far as a task lasts longer
+/// than from one sample to the next. That of a task from hl_task_start_thread is of the thread that calls
+/// hl_task_began.
 typedef struct hl_task hl_task;
 
 /// The cancel token of a task. It is owned by whoever got it, any thread may use it, and it stays valid after the

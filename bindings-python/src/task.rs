@@ -189,7 +189,8 @@ impl PyToken {
 /// It runs from `start` until the end of the `with` block, `finish`, or until nothing refers to it. The
 /// section must poll (`check`, `progress`, `sleep`): nothing can force it. Cancelled leaves the block like
 /// any exception; catch it outside. The processor time of the thread that started it is what the task is
-/// charged with.
+/// charged with. What runs in a nested section counts towards the limits of the outer one too; for a host limit
+/// the innermost is blamed, as far as a section lasts longer than from one sample to the next.
 #[pyclass(frozen, extends = PyToken, name = "Task", module = "haltline")]
 pub(crate) struct PyTask {
     guard: Guard,

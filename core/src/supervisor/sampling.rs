@@ -29,6 +29,9 @@ pub(crate) struct Usage {
     pub(crate) total: Option<Duration>,
     /// Percent of one core between the last two looks.
     pub(crate) percent: Option<f64>,
+    /// The part of the total in which tasks nested inside it ran, and of the percentage.
+    nested: Duration,
+    nested_percent: f64,
     /// The raw clock at the last look.
     raw: Option<Duration>,
     at: Time,
@@ -58,6 +61,18 @@ impl Usage {
         }
     }
 
+    /// Takes in a look at its thread. What runs in a nested task counts here too; `innermost` says whether this task is
+    /// the one to blame for it.
+    fn look_at_thread(&mut self, seen: &ThreadLook, innermost: bool) {
+        let before = self.total.unwrap_or_default();
+        self.look(seen.time, seen.at, false);
+        self.nested_percent = 0.0;
+        if !innermost {
+            self.nested += self.total.unwrap_or_default().saturating_sub(before);
+            self.nested_percent = self.percent.unwrap_or_default();
+        }
+    }
+
     /// Takes in the last look at a process tree. Trees are looked at on a thread with a time of its own, so
     /// the look's own moment counts: between two samples there may be two looks, or none.
     fn look_at_tree(&mut self, seen: &TreeUse) {
@@ -65,6 +80,15 @@ impl Usage {
             self.look(seen.cpu_time, seen.at, true);
         }
     }
+}
+
+/// What a look at a thread saw. Each is read once, so that all tasks on it are charged from one reading.
+struct ThreadLook {
+    time: Option<Duration>,
+    at: Time,
+    /// The innermost of its tasks that have been looked at before: all that ran since the last look ran inside of it,
+    /// also in nested tasks that have ended again or have just begun.
+    innermost: Option<(Time, TaskId)>,
 }
 
 /// What the looks at all tasks have shown so far.
@@ -119,8 +143,8 @@ impl Inner {
 
     /// Reads the clocks of all given tasks.
     fn measure(&self, records: &[Arc<Record>]) {
-        let innermost = innermost_tasks(records);
         let before = self.usage.load();
+        let threads = self.look_at_threads(records, &before);
         let mut usage = Usages::with_capacity(records.len());
         for record in records {
             // Clocks are read one after another, well after the sample: each has its own moment.
@@ -128,14 +152,8 @@ impl Inner {
             let mut one = before.get(&record.id).cloned().unwrap_or_default();
             match &record.executor {
                 Executor::Cooperative(_) | Executor::Thread(_) => {
-                    // While an inner task runs on a thread, the outer one is not charged, and its mark moves on.
-                    let thread = thread_of(record);
-                    let charged = thread.is_some_and(|t| innermost.get(&key(t)) == Some(&order(record)));
-                    let mark = one.total;
-                    one.look(thread.and_then(|t| t.read()), now, false);
-                    if !charged && mark.is_some() {
-                        one.total = mark;
-                        one.percent = Some(0.0);
+                    if let Some(seen) = thread_of(record).and_then(|thread| threads.get(&key(thread))) {
+                        one.look_at_thread(seen, seen.innermost == Some(order(record)));
                     }
                 }
                 Executor::Future(future) => one.look(Some(future.poll_time()), now, true),
@@ -145,6 +163,23 @@ impl Inner {
             usage.insert(record.id, one);
         }
         self.usage.store(Arc::new(usage));
+    }
+
+    /// Looks at every thread that a task runs on.
+    fn look_at_threads(&self, records: &[Arc<Record>], before: &Usages) -> HashMap<usize, ThreadLook> {
+        let mut threads = HashMap::new();
+        for record in records {
+            let Some(thread) = thread_of(record) else { continue };
+            let seen = threads.entry(key(thread)).or_insert_with(|| ThreadLook {
+                time: thread.read(),
+                at: self.now(),
+                innermost: None,
+            });
+            if before.get(&record.id).is_some_and(|usage| usage.raw.is_some()) {
+                seen.innermost = seen.innermost.max(Some(order(record)));
+            }
+        }
+        threads
     }
 
     /// What the looks at one task have shown so far.
@@ -165,6 +200,8 @@ impl Inner {
             cancelling: record.state.is_cancelled(),
             cpu_time: tree.as_ref().and_then(|t| t.cpu_time).max(usage.total),
             cpu_percent: usage.percent,
+            nested_cpu_time: usage.nested,
+            nested_cpu_percent: usage.nested_percent,
             memory_bytes: tree.as_ref().and_then(|t| t.memory_bytes),
             processes: tree.as_ref().and_then(|t| t.processes),
             output_bytes: tree.as_ref().and_then(|t| t.output_bytes),
@@ -189,18 +226,6 @@ fn thread_of(record: &Record) -> Option<&Arc<ThreadClock>> {
 /// Which of two tasks on one thread started later. Ids alone do not tell: a thread's task may be admitted by another.
 fn order(record: &Record) -> (Time, TaskId) {
     (record.started, record.id)
-}
-
-/// The task that each thread is in now: of nested ones the latest.
-fn innermost_tasks(records: &[Arc<Record>]) -> HashMap<usize, (Time, TaskId)> {
-    let mut innermost = HashMap::new();
-    for record in records {
-        if let Some(thread) = thread_of(record) {
-            let latest: &mut (Time, TaskId) = innermost.entry(key(thread)).or_default();
-            *latest = (*latest).max(order(record));
-        }
-    }
-    innermost
 }
 
 /// What the engine needs of a sample.

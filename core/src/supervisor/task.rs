@@ -150,8 +150,9 @@ impl fmt::Debug for Token {
 /// A section of code on this thread that runs as a task. It ends when this is dropped.
 ///
 /// The section must poll: nothing can force it. It cannot be moved to another thread, because the
-/// processor time of the thread that started it is what the task is charged with. While sections are nested
-/// on one thread, the innermost is charged.
+/// processor time of the thread that started it is what the task is charged with. What runs in a nested section
+/// counts towards the limits of the outer one too; for a host limit the innermost is blamed, as far as a section
+/// lasts longer than from one sample to the next.
 #[derive(Debug)]
 #[must_use = "the task ends when this is dropped"]
 pub struct Task {

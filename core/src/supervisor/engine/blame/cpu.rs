@@ -60,7 +60,7 @@ impl Ledger {
                 seat_anew(now, seat);
                 snapshots.iter_mut().for_each(|s| seat_anew(&mut s.used, seat));
             }
-            now[seat] = task.cpu_time.map_or(UNKNOWN, nanos);
+            now[seat] = task.cpu_time.map_or(UNKNOWN, |all| nanos(all.saturating_sub(task.nested_cpu_time)));
         });
         snapshots.iter_mut().filter(|s| s.incomplete).for_each(|s| s.complete(now));
         let spacing = (shortest / 2).max(longest / 6).max(Duration::from_secs(1));
@@ -150,7 +150,7 @@ impl Window<'_> {
         let now_used = self.core_percent_used();
         let part = |(i, task): (usize, &TaskReading)| {
             let (then, used) = self.used(i);
-            let now = known(task.cpu_percent);
+            let now = known(task.cpu_percent).map(|all| (all - task.nested_cpu_percent).max(0.0));
             let share = match (used, busy) {
                 (Some(used), Some(busy)) => Some(used / busy),
                 _ => now.and_then(|p| Some(p / now_used?)),

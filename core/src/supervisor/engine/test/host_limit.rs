@@ -70,6 +70,32 @@ fn a_small_old_task_does_not_go_for_a_large_young_one() {
     assert_eq!(cancelled(&m.run(&mut e, 10)), [2]);
 }
 
+/// Two tasks on one thread, the second inside of the first. Each tells of the whole thread.
+fn nested(load: f64, outside: f64) -> Vec<Action> {
+    let (mut m, mut e, p) = (Machine::new(), Engine::new(EngineSettings::default()), cpu_profile());
+    m.add(1, &p, load);
+    m.add(2, &p, load);
+    m.outside = outside - load;
+    let mut all = Vec::new();
+    for _ in 0..10 {
+        m.step(&mut Engine::new(EngineSettings::default()));
+        let outer = m.task(1);
+        outer.nested_cpu_time = outer.cpu_time.unwrap();
+        outer.nested_cpu_percent = outer.cpu_percent.unwrap();
+        all.extend(m.look(&mut e));
+    }
+    all
+}
+
+#[test]
+fn what_a_nested_task_uses_is_blamed_on_it_alone_and_counted_once() {
+    let all = nested(1.0, 2.6);
+    let [Action::Cancel { task: 2, blame, .. }] = &all[..] else { panic!("{all:?}") };
+    assert_eq!((blame[1].task, blame[1].share), (1, 0.0));
+    let all = nested(0.7, 3.3);
+    assert_eq!((cancelled(&all), recorded(&all)), (vec![], vec![(None, NotCancelled::External)]));
+}
+
 #[test]
 fn a_hog_without_the_limit_is_not_paid_for_by_another() {
     let (mut m, mut e) = (Machine::new(), Engine::new(EngineSettings::default()));

@@ -59,6 +59,8 @@ pub(super) fn task(id: TaskId, profile: &Profile) -> TaskReading {
         cancelling: false,
         cpu_time: Some(Duration::ZERO),
         cpu_percent: Some(0.0),
+        nested_cpu_time: Duration::ZERO,
+        nested_cpu_percent: 0.0,
         memory_bytes: Some(0),
         processes: Some(1),
         output_bytes: Some(0),
