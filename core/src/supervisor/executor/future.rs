@@ -1,14 +1,15 @@
-//! A future under supervision: its polls are timed, and force drops it.
+//! A future under supervision: the processor time of its polls is measured, and force drops it.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::thread_clock::ThreadClock;
 use crate::clock::{Clock, SystemClock, Time};
 use crate::supervisor::cause::Cancelled;
 use crate::supervisor::task::Token;
@@ -16,29 +17,60 @@ use crate::supervisor::task::Token;
 /// What the supervisor sees and steers of a future.
 #[derive(Debug, Default)]
 pub(crate) struct FutureState {
-    polled_nanos: AtomicU64,
-    /// When the poll that runs now began; zero between polls.
-    polling_since: AtomicU64,
+    polls: Mutex<Polls>,
     forced: AtomicBool,
     ready: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
+/// What its polls have used.
+#[derive(Debug, Default)]
+struct Polls {
+    done: Duration,
+    /// The poll that runs now.
+    running: Option<Running>,
+}
+
+/// A poll that runs, by the clock of its thread, or by the system's where the thread's cannot be read.
+#[derive(Debug)]
+struct Running {
+    thread: Arc<ThreadClock>,
+    used_before: Option<Duration>,
+    since: Time,
+}
+
+impl Running {
+    /// A poll that begins now on this thread.
+    fn begin() -> Self {
+        let thread = ThreadClock::current();
+        Running { used_before: thread.read(), since: SystemClock.now(), thread }
+    }
+
+    fn used(&self) -> Duration {
+        match self.used_before {
+            Some(before) => self.thread.read().map_or(Duration::ZERO, |now| now.saturating_sub(before)),
+            None => SystemClock.now().since(self.since),
+        }
+    }
+}
+
 impl FutureState {
-    /// Time spent in polls, the one that runs now included.
+    /// Processor time used in polls, the one that runs now included.
     pub(crate) fn poll_time(&self) -> Duration {
-        loop {
-            // In this order: a poll that ends in between is missing once instead of counted twice.
-            let done = Duration::from_nanos(self.polled_nanos.load(Ordering::Acquire));
-            let since = self.polling_since.load(Ordering::Acquire);
-            if since == 0 {
-                return done;
-            }
-            let now = SystemClock.now();
-            // Where that poll has ended meanwhile, `now` may lie behind its end.
-            if self.polling_since.load(Ordering::Acquire) == since {
-                return done + now.since(Time::from_nanos(since));
-            }
+        // The poll cannot end meanwhile, so it is not counted twice and its thread is still its own.
+        let polls = self.polls.lock();
+        polls.done + polls.running.as_ref().map_or(Duration::ZERO, Running::used)
+    }
+
+    fn poll_begins(&self) {
+        let begun = Running::begin();
+        self.polls.lock().running = Some(begun);
+    }
+
+    fn poll_ends(&self) {
+        let mut polls = self.polls.lock();
+        if let Some(poll) = polls.running.take() {
+            polls.done += poll.used();
         }
     }
 
@@ -77,6 +109,9 @@ impl FutureState {
 /// When the task is cancelled the inner future is polled once more at once, so that it can look at its token
 /// and leave by itself within the grace of the profile; after that it is dropped where it stands. An output
 /// that comes after the cancellation is still handed out. Dropping this future ends the task.
+///
+/// It is charged with the processor time of the threads that poll it, while they do; where the system does not tell
+/// that, with the time that the polls take.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Supervised<F> {
     /// Boxed, so that it can be dropped in place before the wrapper is.
@@ -115,14 +150,10 @@ impl<F: Future> Future for Supervised<F> {
             this.token.record().finish();
             return Poll::Ready(Err(this.token.record().cancelled()));
         };
-        let begun = SystemClock.now().as_nanos().max(1);
-        this.state.polling_since.store(begun, Ordering::Release);
+        this.state.poll_begins();
         // A panic unwinds through here; the record then ends with the drop of the wrapper.
         let polled = inner.as_mut().poll(cx);
-        let spent = SystemClock.now().as_nanos() - begun;
-        // In this order, as the reader's: what is added already runs no more.
-        this.state.polling_since.store(0, Ordering::Release);
-        this.state.polled_nanos.fetch_add(spent, Ordering::AcqRel);
+        this.state.poll_ends();
         match polled {
             Poll::Ready(output) => {
                 this.state.ready.store(true, Ordering::Release);
@@ -139,7 +170,7 @@ impl<F> Drop for Supervised<F> {
     fn drop(&mut self) {
         // The future first: the task is gone only when what it held is released.
         self.inner = None;
-        self.state.polling_since.store(0, Ordering::Release);
+        self.state.poll_ends();
         self.token.record().finish();
     }
 }
@@ -151,6 +182,32 @@ mod tests {
 
     use super::*;
     use crate::supervisor::Supervisor;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_poll_that_waits_uses_no_processor_and_one_that_works_does() {
+        const MS: Duration = Duration::from_millis(1);
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let poll = |work: fn()| {
+            let future = |_| {
+                std::future::poll_fn(move |_| {
+                    work();
+                    Poll::<()>::Pending
+                })
+            };
+            let mut task = Box::pin(supervisor.supervise("polled", "craft", future).unwrap());
+            let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            task.state.poll_time()
+        };
+        let waited = poll(|| std::thread::sleep(100 * MS));
+        assert!(waited < 50 * MS, "{waited:?}");
+        let worked = poll(|| {
+            let clock = ThreadClock::current();
+            let until = clock.read().unwrap() + 20 * MS;
+            while clock.read().unwrap() < until {}
+        });
+        assert!(worked >= 20 * MS, "{worked:?}");
+    }
 
     /// Whatever moment of a poll another thread looks at.
     #[test]
