@@ -388,6 +388,17 @@ enum hl_status hl_task_start(const struct hl_supervisor *supervisor,
                              size_t profile_len,
                              struct hl_task **out);
 
+/// As hl_task_start, for code that takes turns with other code on this thread, as coroutines do. coroutine is any number
+/// that tells it from those others; 0 is none. The clock of a thread does not tell its coroutines apart: while tasks of
+/// several are open, what each of them uses is unknown, breaks no CPU limit and is blamed for nothing.
+enum hl_status hl_task_start_in_coroutine(const struct hl_supervisor *supervisor,
+                                          const char *name,
+                                          size_t name_len,
+                                          const char *profile,
+                                          size_t profile_len,
+                                          uint64_t coroutine,
+                                          struct hl_task **out);
+
 /// Makes a task of a thread that the host starts by its own means. The thread calls hl_task_began first; until then its
 /// processor time is unknown. It has to look at the task often: it can be asked to leave and not be forced. It ends with
 /// hl_task_finish or hl_task_free, on whatever thread.

@@ -82,6 +82,28 @@ pub unsafe extern "C" fn hl_task_start(
     })
 }
 
+/// As hl_task_start, for code that takes turns with other code on this thread, as coroutines do. coroutine is any number
+/// that tells it from those others; 0 is none. The clock of a thread does not tell its coroutines apart: while tasks of
+/// several are open, what each of them uses is unknown, breaks no CPU limit and is blamed for nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_task_start_in_coroutine(
+    supervisor: *const hl_supervisor,
+    name: *const c_char,
+    name_len: usize,
+    profile: *const c_char,
+    profile_len: usize,
+    coroutine: u64,
+    out: *mut *mut hl_task,
+) -> hl_status {
+    enter(|| {
+        let (supervisor, name) = (handle!(supervisor), text!(name, name_len));
+        let (profile, out) = (text!(profile, profile_len), out!(out));
+        let task = supervisor.0.start_in_coroutine(name.to_owned(), profile, coroutine)?;
+        out.set(pointer::give(hl_task(Work::Section(task))));
+        Ok(())
+    })
+}
+
 /// Makes a task of a thread that the host starts by its own means. The thread calls hl_task_began first; until then its
 /// processor time is unknown. It has to look at the task often: it can be asked to leave and not be forced. It ends with
 /// hl_task_finish or hl_task_free, on whatever thread.

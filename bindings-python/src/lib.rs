@@ -2,6 +2,7 @@
 
 mod argument;
 mod command;
+mod coroutine;
 mod error;
 mod event;
 mod exit;

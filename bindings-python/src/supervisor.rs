@@ -20,7 +20,7 @@ use crate::stopper::PyCustomTask;
 use crate::stream::Streams;
 use crate::task::{PyTask, PyToken};
 use crate::thread::PyThreadTask;
-use crate::{argument, error, exit, json, wait};
+use crate::{argument, coroutine, error, exit, json, wait};
 
 /// How long the end of a `with` block waits for the stops to be verified: more than the usual grace and the
 /// time to verify.
@@ -105,9 +105,15 @@ impl PySupervisor {
     ///
     /// `profile` is a Profile or the name of one. Raises UnknownProfileError, LimitRefusedError if the
     /// profile has a limit that cannot be enforced for such a task, or ShutDownError.
+    ///
+    /// Coroutines take turns on one thread, whose clock does not tell them apart. While sections of several asyncio
+    /// tasks are open, what each of them uses is unknown: it breaks no CPU limit and is blamed for nothing. At other
+    /// times a section is charged with all that its thread uses.
     #[inline]
     fn start(&self, py: Python<'_>, name: &str, profile: &Bound<'_, PyAny>) -> PyResult<Py<PyTask>> {
-        let task = self.supervisor.start(name.to_owned(), Given::of(profile)?).map_err(error::raised)?;
+        let (profile, coroutine) = (Given::of(profile)?, coroutine::current(py)?);
+        let task =
+            self.supervisor.start_in_coroutine(name.to_owned(), profile, coroutine).map_err(error::raised)?;
         PyTask::create(py, task)
     }
 

@@ -351,6 +351,29 @@ fn a_hog_that_opens_a_section_for_each_step_is_charged_for_them() {
 }
 
 #[test]
+fn a_coroutine_is_not_charged_with_what_another_on_its_thread_uses() {
+    let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
+    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
+    let roomy = Profile::builder("roomy").build().unwrap();
+    let tight = quick("tight").task_max_cpu_seconds(0.2).build().unwrap();
+    let cpu_s = |name: &str| supervisor.active().into_iter().find(|t| t.name == name).unwrap().cpu_s;
+    let used = |name: &str, seconds: f64| cpu_s(name).is_some_and(|used| used >= seconds);
+    let _around = supervisor.start("around", &roomy).unwrap();
+    let hog = supervisor.start_in_coroutine("hog", &tight, 1).unwrap();
+    let healthy = supervisor.start_in_coroutine("healthy", &tight, 2).unwrap();
+    let until = Instant::now() + 20 * S;
+    while !used("around", 0.5) {
+        assert!(Instant::now() < until, "{:?}", supervisor.active());
+    }
+    assert!(!healthy.is_cancelled() && !hog.is_cancelled(), "what each used is not known");
+    assert_eq!((cpu_s("healthy"), cpu_s("hog")), (None, None));
+    assert!(healthy.finish());
+    while hog.check().is_ok() {
+        assert!(Instant::now() < until, "alone it is charged: {:?}", supervisor.active());
+    }
+}
+
+#[test]
 fn what_runs_in_a_nested_task_counts_towards_the_limits_of_both() {
     let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
     let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();

@@ -92,6 +92,39 @@ static void a_thread_of_the_host_is_a_task(void) {
     hl_task_free(task);
 }
 
+// How often the listing of the running tasks has this word.
+static int listed(const char *word) {
+    char text[8192];
+    OK(hl_supervisor_active_json(supervisor, text, sizeof text, NULL));
+    int times = 0;
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++) {
+        times++;
+    }
+    return times;
+}
+
+// Waits until the processor time of so many tasks is known.
+static void until_known(int tasks) {
+    struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 20000 && listed("\"cpu_s\"") < tasks; i++) {
+        nanosleep(&moment, NULL);
+    }
+    EXPECT(listed("\"cpu_s\"") == tasks);
+}
+
+static void coroutines_are_not_charged_for_each_other(void) {
+    hl_task *last = NULL, *one = NULL, *two = NULL;
+    OK(hl_task_start_in_coroutine(supervisor, HL_TEXT("one"), HL_TEXT("craft"), 1, &one));
+    OK(hl_task_start_in_coroutine(supervisor, HL_TEXT("two"), HL_TEXT("craft"), 2, &two));
+    OK(hl_task_start(supervisor, HL_TEXT("last"), HL_TEXT("craft"), &last));
+    // It began last, so by now the others have been looked at as often.
+    until_known(1);
+    hl_task_free(last);
+    hl_task_free(two);
+    until_known(1);
+    hl_task_free(one);
+}
+
 static void a_sleeping_task_is_cancelled_and_ended_by_other_threads(void) {
     hl_task *task = NULL;
     OK(hl_task_start(supervisor, HL_TEXT("sleeper"), HL_TEXT("craft"), &task));
@@ -121,6 +154,7 @@ int main(void) {
     }
     a_sleeping_task_is_cancelled_and_ended_by_other_threads();
     a_thread_of_the_host_is_a_task();
+    coroutines_are_not_charged_for_each_other();
     ended(supervisor);
     EXPECT(atomic_load(&cancelled) == THREADS * EACH / 10);
     EXPECT(atomic_load(&freed) == THREADS * EACH);

@@ -236,6 +236,7 @@ impl Record {
     /// Marks the task as gone and takes it off the table.
     pub(crate) fn finish(&self) -> Finish {
         let finish = self.state.finish();
+        self.executor.left();
         match finish {
             Finish::ByItself => {
                 self.home.inner.finished(self);

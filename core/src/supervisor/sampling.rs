@@ -26,12 +26,15 @@ pub(crate) type Busiest = (Arc<ProcessTable>, Time, Vec<TopProcess>);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Usage {
     /// Processor time since the first look; for a process tree since its start.
-    pub(crate) total: Option<Duration>,
+    total: Option<Duration>,
     /// Percent of one core between the last two looks.
     pub(crate) percent: Option<f64>,
     /// The part of the total in which tasks nested inside it ran, and of the percentage.
     nested: Duration,
     nested_percent: f64,
+    /// Whether coroutines took turns with it since the look before: what it used then is unknown.
+    shared: bool,
+    turns: u64,
     /// The raw clock at the last look.
     raw: Option<Duration>,
     at: Time,
@@ -63,14 +66,30 @@ impl Usage {
 
     /// Takes in a look at its thread. What runs in a nested task counts here too; `innermost` says whether this task is
     /// the one to blame for it.
-    fn look_at_thread(&mut self, seen: &ThreadLook, innermost: bool) {
+    fn look_at_thread(&mut self, seen: &ThreadLook, shared: bool, innermost: bool) {
         let before = self.total.unwrap_or_default();
+        if shared {
+            // What was used in between is nobody's: only the mark moves on.
+            self.raw = None;
+        }
         self.look(seen.time, seen.at, false);
+        (self.shared, self.turns) = (shared, seen.turns);
         self.nested_percent = 0.0;
         if !innermost {
             self.nested += self.total.unwrap_or_default().saturating_sub(before);
             self.nested_percent = self.percent.unwrap_or_default();
         }
+    }
+
+    /// Whether coroutines took turns with it since the last look.
+    fn is_shared(&self, record: &Record, seen: &ThreadLook) -> bool {
+        let takes_turns = matches!(&record.executor, Executor::Cooperative(section) if section.takes_turns());
+        takes_turns && self.raw.is_some() && self.turns != seen.turns
+    }
+
+    /// Processor time since the first look, if all of it is known to be the task's own.
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
+        self.total.filter(|_| !self.shared)
     }
 
     /// Takes in the last look at a process tree. Trees are looked at on a thread with a time of its own, so
@@ -86,7 +105,9 @@ impl Usage {
 struct ThreadLook {
     time: Option<Duration>,
     at: Time,
-    /// The innermost of its tasks that have been looked at before: all that ran since the last look ran inside of it,
+    /// What its coroutines have to tell.
+    turns: u64,
+    /// The innermost of its tasks whose use is known and that have been looked at before: all that ran since the last look ran inside of it,
     /// also in nested tasks that have ended again or have just begun.
     innermost: Option<(Time, TaskId)>,
 }
@@ -153,7 +174,8 @@ impl Inner {
             match &record.executor {
                 Executor::Cooperative(_) | Executor::Thread(_) => {
                     if let Some(seen) = thread_of(record).and_then(|thread| threads.get(&key(thread))) {
-                        one.look_at_thread(seen, seen.innermost == Some(order(record)));
+                        let shared = one.is_shared(record, seen);
+                        one.look_at_thread(seen, shared, seen.innermost == Some(order(record)));
                     }
                 }
                 Executor::Future(future) => one.look(Some(future.poll_time()), now, true),
@@ -173,9 +195,10 @@ impl Inner {
             let seen = threads.entry(key(thread)).or_insert_with(|| ThreadLook {
                 time: thread.read(),
                 at: self.now(),
+                turns: thread.turns().look(),
                 innermost: None,
             });
-            if before.get(&record.id).is_some_and(|usage| usage.raw.is_some()) {
+            if before.get(&record.id).is_some_and(|u| u.raw.is_some() && !u.is_shared(record, seen)) {
                 seen.innermost = seen.innermost.max(Some(order(record)));
             }
         }
@@ -198,7 +221,7 @@ impl Inner {
             started: record.started,
             last_progress: record.last_progress(),
             cancelling: record.state.is_cancelled(),
-            cpu_time: tree.as_ref().and_then(|t| t.cpu_time).max(usage.total),
+            cpu_time: tree.as_ref().and_then(|t| t.cpu_time).max(usage.cpu_time()),
             cpu_percent: usage.percent,
             nested_cpu_time: usage.nested,
             nested_cpu_percent: usage.nested_percent,
@@ -217,7 +240,7 @@ fn key(thread: &Arc<ThreadClock>) -> usize {
 /// The clock of the thread that a task runs on, where it runs on one.
 fn thread_of(record: &Record) -> Option<&Arc<ThreadClock>> {
     match &record.executor {
-        Executor::Cooperative(thread) => Some(thread),
+        Executor::Cooperative(section) => Some(section.thread()),
         Executor::Thread(thread) => thread.clock(),
         _ => None,
     }

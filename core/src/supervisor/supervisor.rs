@@ -16,8 +16,8 @@ use super::builder::SupervisorBuilder;
 use super::executor::Executor;
 use super::executor::custom::Custom;
 use super::executor::future::{FutureState, Supervised};
+use super::executor::section::Section;
 use super::executor::thread::{HostThread, ThreadState, ThreadTask};
-use super::executor::thread_clock::ThreadClock;
 use super::home::Homes;
 use super::incident::{Incident, Report, TaskSummary};
 use super::inner::Inner;
@@ -154,7 +154,25 @@ impl Supervisor {
     /// # Ok(()) }
     /// ```
     pub fn start(&self, name: impl Into<Cow<'static, str>>, profile: impl IntoProfile) -> Result<Task> {
-        self.admit(name, profile, Executor::Cooperative(ThreadClock::current())).map(Task::new)
+        self.start_in_coroutine(name, profile, 0)
+    }
+
+    /// As [`start`](Supervisor::start), for code that takes turns with other code on this thread, as coroutines and
+    /// futures of one thread do. `coroutine` is any number that tells it from those others; 0 is none.
+    ///
+    /// The clock of a thread does not tell its coroutines apart. While sections of several are open, what each of them
+    /// uses is unknown: it breaks no CPU limit and is blamed for nothing. At other times a section is charged with all
+    /// that its thread uses.
+    ///
+    /// # Errors
+    /// As [`start`](Supervisor::start).
+    pub fn start_in_coroutine(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        profile: impl IntoProfile,
+        coroutine: u64,
+    ) -> Result<Task> {
+        self.admit(name, profile, Executor::Cooperative(Section::begin(coroutine))).map(Task::new)
     }
 
     /// Runs a closure as a cooperative task on this thread.

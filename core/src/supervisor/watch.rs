@@ -326,7 +326,7 @@ impl Inner {
             age_s: now.since(record.started).as_secs_f64(),
             cancelling: record.state.is_cancelled(),
             cpu_percent: usage.percent,
-            cpu_s: tree.as_ref().and_then(|t| t.cpu_time).max(usage.total).map(|t| t.as_secs_f64()),
+            cpu_s: tree.as_ref().and_then(|t| t.cpu_time).max(usage.cpu_time()).map(|t| t.as_secs_f64()),
             memory_bytes: tree.as_ref().and_then(|t| t.memory_bytes),
             output_bytes: tree.as_ref().and_then(|t| t.output_bytes),
             pids: record.executor.seen_pids(),

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::custom::Custom;
 use super::future::FutureState;
 use super::process::{Tree, TreeUse, TreeWatcher};
+use super::section::Section;
 use super::thread::ThreadState;
-use super::thread_clock::ThreadClock;
 use crate::supervisor::limit::ExecutorKind;
 use crate::supervisor::outcome::Outcome;
 use crate::supervisor::stopper::Stopper;
 
 /// How a task runs.
 pub(crate) enum Executor {
-    Cooperative(Arc<ThreadClock>),
+    Cooperative(Section),
     Future(Arc<FutureState>),
     Thread(Arc<ThreadState>),
     Process(Box<ProcessWork>),
@@ -166,6 +166,13 @@ impl Executor {
         match self {
             Executor::Process(work) => work.env.clone(),
             _ => Vec::new(),
+        }
+    }
+
+    /// The task has left.
+    pub(crate) fn left(&self) {
+        if let Executor::Cooperative(section) = self {
+            section.end();
         }
     }
 

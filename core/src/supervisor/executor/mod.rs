@@ -4,7 +4,9 @@ pub(crate) mod custom;
 pub(crate) mod future;
 mod kind;
 pub(crate) mod process;
+pub(crate) mod section;
 pub(crate) mod thread;
 pub(crate) mod thread_clock;
+mod turns;
 
 pub(crate) use kind::{Executor, ProcessWork};

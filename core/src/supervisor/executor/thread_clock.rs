@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::turns::Turns;
+
 /// The clock of one thread. It stops being readable when the thread ends, so a reused thread id is never read.
 #[derive(Debug)]
 pub(crate) struct ThreadClock {
     id: Option<ClockId>,
     alive: AtomicBool,
+    turns: Turns,
 }
 
 /// Marks the clock when its thread ends.
@@ -27,7 +30,7 @@ thread_local! {
 }
 
 thread_local! {
-    static OWN: Owner = Owner(Arc::new(ThreadClock { id: ClockId::of_this_thread(), alive: AtomicBool::new(true) }));
+    static OWN: Owner = Owner(Arc::new(ThreadClock::new(ClockId::of_this_thread(), true)));
 }
 
 impl ThreadClock {
@@ -35,8 +38,16 @@ impl ThreadClock {
     #[inline]
     pub(crate) fn current() -> Arc<ThreadClock> {
         // A thread that is already tearing down its locals gets a clock that cannot be read.
-        OWN.try_with(|own| own.0.clone())
-            .unwrap_or_else(|_| Arc::new(ThreadClock { id: None, alive: AtomicBool::new(false) }))
+        OWN.try_with(|own| own.0.clone()).unwrap_or_else(|_| Arc::new(ThreadClock::new(None, false)))
+    }
+
+    fn new(id: Option<ClockId>, alive: bool) -> Self {
+        ThreadClock { id, alive: AtomicBool::new(alive), turns: Turns::default() }
+    }
+
+    /// Which coroutines of this thread are inside of sections.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Processor time since the thread began, or `None` if that is not known or the thread is gone.
