@@ -7,11 +7,17 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::profile::{Given, PyProfile};
-use crate::{argument, error, thread, wait};
+use crate::{argument, coroutine, error, thread, wait};
 
 thread_local! {
     /// The tasks that this thread is inside of, the innermost last.
-    static INSIDE: RefCell<Vec<Py<PyToken>>> = const { RefCell::new(Vec::new()) };
+    static INSIDE: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A task that was entered, and the coroutine that entered it; 0 if none did.
+struct Entered {
+    token: Py<PyToken>,
+    coroutine: u64,
 }
 
 /// What a program holds of a task.
@@ -223,9 +229,9 @@ impl PyTask {
     }
 
     #[inline]
-    fn __enter__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
-        push(slf.as_super());
-        slf
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        push(slf.as_super(), coroutine::current(slf.py())?);
+        Ok(slf)
     }
 
     #[inline]
@@ -241,33 +247,62 @@ impl PyTask {
 }
 
 /// Makes a task the innermost of this thread.
-pub(crate) fn push(token: &Bound<'_, PyToken>) {
-    INSIDE.with_borrow_mut(|inside| inside.push(token.clone().unbind()));
+pub(crate) fn push(token: &Bound<'_, PyToken>, coroutine: u64) {
+    let entered = Entered { token: token.clone().unbind(), coroutine };
+    INSIDE.with_borrow_mut(|inside| inside.push(entered));
 }
 
 /// Takes a task off this thread's list, wherever it stands: sections need not end in order.
 pub(crate) fn pop(token: &Bound<'_, PyToken>) {
     let gone = INSIDE.with_borrow_mut(|inside| {
-        let place = inside.iter().rposition(|t| t.is(token))?;
+        let place = inside.iter().rposition(|t| t.token.is(token))?;
         Some(inside.remove(place))
     });
     // Dropped outside the borrow: the last reference may run Python code that starts a task.
     drop(gone);
 }
 
-/// The task that this thread is inside of, or None. Of nested ones the innermost. It belongs to the thread, not to
-/// a coroutine: of coroutines that take turns on one thread the last to enter counts.
-#[pyfunction]
-fn current_task(py: Python<'_>) -> Option<Py<PyToken>> {
-    INSIDE.with_borrow(|inside| inside.last().map(|t| t.clone_ref(py)))
+/// What this thread's code is inside of now, the innermost last, as places in the list: of a coroutine its own tasks and
+/// those entered outside of all; of one that has entered none, those and the last that was entered.
+fn places(py: Python<'_>) -> PyResult<Vec<usize>> {
+    // Asked first: it runs Python code, which may enter and leave.
+    let here = coroutine::current(py)?;
+    Ok(INSIDE.with_borrow(|inside| {
+        let last = inside.len().wrapping_sub(1);
+        let has_own = inside.iter().any(|t| t.coroutine == here);
+        let counts = |place: &usize| {
+            let coroutine = inside[*place].coroutine;
+            coroutine == 0 || coroutine == here || (!has_own && *place == last)
+        };
+        (0..inside.len()).filter(counts).collect()
+    }))
 }
 
-/// Raises Cancelled once the task that this thread is inside of was asked to stop. Does nothing outside of
-/// one.
+/// The task that this thread is inside of, or None. Of nested ones the innermost.
+///
+/// An asyncio task finds the one that it entered itself. If it entered none, the last that was entered on its thread
+/// counts, as for coroutines of other kinds.
 #[pyfunction]
-fn check() -> PyResult<()> {
-    let notice = INSIDE.with_borrow(|inside| inside.last().and_then(|t| t.get().token.check().err()));
-    notice.map_or(Ok(()), |notice| Err(error::cancelled(&notice)))
+fn current_task(py: Python<'_>) -> PyResult<Option<Py<PyToken>>> {
+    let innermost = places(py)?.pop();
+    Ok(innermost.and_then(|place| INSIDE.with_borrow(|inside| Some(inside.get(place)?.token.clone_ref(py)))))
+}
+
+/// Raises Cancelled once the task that this thread is inside of was asked to stop, or one around it: of several that
+/// were, the outermost. Does nothing outside of all. In an asyncio task it looks at what `current_task` may find there.
+///
+/// Of the tasks themselves `check`, `progress` and `sleep` look at their own only.
+#[pyfunction]
+fn check(py: Python<'_>) -> PyResult<()> {
+    let notice = |t: &Entered| t.token.get().token.check().err();
+    // Mostly there is one, or all are well: then it does not matter whose they are.
+    let cancelled = INSIDE.with_borrow(|inside| inside.iter().any(|t| t.token.get().token.is_cancelled()));
+    if !cancelled {
+        return Ok(());
+    }
+    let places = places(py)?;
+    let found = INSIDE.with_borrow(|inside| places.iter().find_map(|place| notice(inside.get(*place)?)));
+    found.map_or(Ok(()), |found| Err(error::cancelled(&found)))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -45,7 +45,7 @@ struct Held {
 impl Job {
     fn begin(&self, py: Python<'_>) {
         if let Some(held) = &*self.0.lock() {
-            task::push(held.task.bind(py));
+            task::push(held.task.bind(py), 0);
             held.thread.began();
         }
     }

@@ -52,6 +52,46 @@ def test_a_coroutine_is_not_cancelled_for_what_another_uses():
         assert supervisor.incidents() == []
 
 
+def test_a_check_in_a_coroutine_looks_at_its_own_sections_and_those_around_the_loop(supervisor):
+    async def coroutine(name: str) -> str:
+        with supervisor.start(name, "attack") as task:
+            await asyncio.sleep(0)
+            if name == "ill":
+                task.cancel("only this one")
+            await asyncio.sleep(0)
+            assert haltline.current_task() is task
+            try:
+                haltline.check()
+            except haltline.Cancelled as cancelled:
+                return str(cancelled)
+            return "well"
+
+    async def several() -> list[str]:
+        return await asyncio.gather(*(coroutine(name) for name in ("well", "ill", "well too")))
+
+    with supervisor.start("around", "attack") as around:
+        ends = asyncio.run(several())
+        assert [ends[0], ends[2]] == ["well", "well"]
+        assert "only this one" in ends[1]
+        around.cancel("everything")
+        ends = asyncio.run(several())
+        assert all("everything" in end for end in ends)
+
+
+def test_a_coroutine_without_a_section_of_its_own_finds_the_one_entered_last(supervisor):
+    async def helper() -> None:
+        haltline.check()
+
+    async def main() -> None:
+        with supervisor.start("main", "attack") as task:
+            await asyncio.gather(helper(), helper())
+            task.cancel("enough")
+            with pytest.raises(haltline.Cancelled, match="enough"):
+                await asyncio.gather(helper(), helper())
+
+    asyncio.run(main())
+
+
 def test_a_section_alone_in_its_loop_is_charged():
     tight = haltline.Profile("tight", max_duration="1h", task={"max_cpu_seconds": 0.2})
 

@@ -68,6 +68,23 @@ def test_nested_code_finds_the_innermost_task_of_its_thread(supervisor):
     assert haltline.current_task() is None
 
 
+def test_a_check_sees_the_cancellation_of_every_section_around_it(supervisor):
+    with supervisor.start("outer", "attack") as outer:
+        with (
+            pytest.raises(haltline.Cancelled, match="the whole macro"),
+            supervisor.start("middle", "attack"),
+            supervisor.start("inner", "attack") as inner,
+        ):
+            haltline.check()
+            outer.cancel("the whole macro")
+            inner.check()
+            inner.cancel("the helper")
+            haltline.check()
+        with pytest.raises(haltline.Cancelled, match="the whole macro"):
+            haltline.check()
+    haltline.check()
+
+
 def test_sections_need_not_end_in_order(supervisor):
     first = supervisor.start("first", "attack")
     second = supervisor.start("second", "attack")
