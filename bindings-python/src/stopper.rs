@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use crate::profile::Given;
-use crate::task::PyToken;
+use crate::task::{self, PyToken};
 use crate::{error, exit};
 
 /// What calls the host's object; empty once nothing more will be asked of it.
@@ -86,7 +86,7 @@ impl Stopper for HostStopper {
 /// gone, or until nothing refers to it. haltline holds the stopper until then: one that refers to the task keeps
 /// it running. Once it was asked to stop, an exception that leaves the block, or the last reference that goes,
 /// says nothing about the work: then only the stopper says that it is gone. The block does not make it the
-/// current task of its thread.
+/// current task of its thread. Once it was finished it cannot be entered (UnknownTaskError).
 #[pyclass(frozen, extends = PyToken, name = "CustomTask", module = "haltline")]
 pub(crate) struct PyCustomTask {
     task: Mutex<Option<CustomTask>>,
@@ -138,8 +138,12 @@ impl PyCustomTask {
         self.end()
     }
 
-    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        // One that was cancelled meanwhile is entered, so that its checks tell of it.
+        if slf.get().task.lock().is_none() {
+            return Err(task::finished(&slf.as_super().get().token));
+        }
+        Ok(slf)
     }
 
     fn __exit__(&self, kind: &Bound<'_, PyAny>, _raised: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use haltline::supervisor::{Outcome, Task, Token};
+use haltline::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -192,7 +193,8 @@ impl PyToken {
 
 /// A section of code on one thread that runs as a task: `with supervisor.start("farm", "attack") as task:`
 ///
-/// It runs from `start` until the end of the `with` block, `finish`, or until nothing refers to it. The
+/// It runs from `start` until the end of the `with` block, `finish`, or until nothing refers to it. Once finished it
+/// cannot be entered (UnknownTaskError): what ran there would not be supervised. The
 /// section must poll (`check`, `progress`, `sleep`): nothing can force it. Cancelled leaves the block like
 /// any exception; catch it outside. The processor time of the thread that started it is what the task is
 /// charged with. What runs in a nested section counts towards the limits of the outer one too; for a host limit
@@ -230,6 +232,10 @@ impl PyTask {
 
     #[inline]
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let token = &slf.as_super().get().token;
+        if token.is_finished() {
+            return Err(finished(token));
+        }
         push(slf.as_super(), coroutine::current(slf.py())?);
         Ok(slf)
     }
@@ -244,6 +250,13 @@ impl PyTask {
         pop(slf.as_super());
         slf.get().guard.0.end();
     }
+}
+
+/// What a finished task answers whoever enters it.
+#[cold]
+pub(crate) fn finished(token: &Token) -> PyErr {
+    let what = format!("task {:?} has finished; start another one", token.name());
+    error::raised(Error::new(ErrorKind::UnknownTask, what))
 }
 
 /// Makes a task the innermost of this thread.

@@ -217,3 +217,18 @@ def test_an_exception_out_of_the_block_is_no_proof_that_the_work_is_gone(supervi
     assert task.outcome == "still_running"
     job.gone = True
     until(lambda: task.outcome == "stopped")
+
+
+def test_a_finished_task_is_not_entered_again(supervisor):
+    task = supervisor.start_with("foreign", "attack", Job())
+    assert task.finish()
+    with pytest.raises(haltline.UnknownTaskError, match='"foreign" has finished'), task:
+        pytest.fail("unsupervised")
+
+
+def test_a_task_that_was_cancelled_before_its_block_is_entered(supervisor):
+    task = supervisor.start_with("foreign", "attack", Job())
+    task.cancel("early")
+    assert task.wait_outcome(10) == "stopped"
+    with pytest.raises(haltline.Cancelled, match="early"), task:
+        task.check()

@@ -97,6 +97,18 @@ def test_sections_need_not_end_in_order(supervisor):
     assert haltline.current_task() is None
 
 
+def test_a_finished_task_is_not_entered_again(supervisor):
+    task = supervisor.start("farm", "attack")
+    task.finish()
+    with pytest.raises(haltline.UnknownTaskError, match='"farm" has finished'), task:
+        pytest.fail("unsupervised")
+    with supervisor.start("farm", "attack") as task:
+        pass
+    with pytest.raises(haltline.UnknownTaskError, match="start another one"), task:
+        pytest.fail("unsupervised")
+    assert haltline.current_task() is None
+
+
 def test_an_exception_of_the_body_passes_and_the_task_ends(supervisor):
     with pytest.raises(ZeroDivisionError), supervisor.start("farm", "attack") as task:
         1 / 0  # noqa: B018
