@@ -200,9 +200,12 @@ typedef struct hl_supervisor_options {
     /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
     /// Default 5000.
     uint64_t verify_ms;
-    /// The most cancellations per minute for host limits. Default 10. To cancel nobody, set observe_only.
+    /// The most cancellations per minute for host limits. Default 10. To cancel nobody for a limit, set
+    /// observe_only.
     uint32_t max_cancellations_per_minute;
-    /// Not zero: decides and records everything, and cancels nothing.
+    /// Not zero: decides and records everything, and no limit cancels anything. What no limit decides still happens: a
+    /// shutdown and whoever asks for a stop cancel tasks, what a command leaves behind is stopped unless
+    /// hl_command_keep_leftovers was called, and a task whose guardian was killed is cancelled for it.
     uint32_t observe_only;
     /// The monitor whose samples drive the decisions. NULL for one of its own. The handle stays the caller's.
     const struct hl_monitor *monitor;

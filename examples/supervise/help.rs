@@ -22,7 +22,8 @@ Options end at the first word that is not one.
   --sustain D           how long the processor use must stay too high (3s)
   --grace D             how long the tree may take to leave after SIGTERM (5s)
   --incidents FILE      append what happened to this file, one JSON line an incident
-  --observe             record what would be cancelled, and cancel nothing
+  --observe             record what would be cancelled, and cancel nothing for a limit; what
+                        COMMAND leaves behind is still stopped, and a killed guardian still ends it
   --quiet               say nothing but errors
   --help, --version
 

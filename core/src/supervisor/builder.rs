@@ -87,7 +87,11 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Decides and records everything and cancels nothing.
+    /// Decides and records everything, and no limit cancels anything.
+    ///
+    /// What no limit decides still happens: a shutdown and whoever asks for a stop cancel tasks, what a command leaves
+    /// behind is stopped unless it [may run on](super::Command::keep_leftovers), and a task whose guardian was killed is
+    /// cancelled for it.
     pub fn observe_only(mut self) -> Self {
         self.engine.mode = Mode::Observe;
         self

@@ -184,6 +184,16 @@ fn observing_cancels_nothing_and_quiet_says_nothing() {
     assert_eq!((ran.status, ran.stderr.as_str()), (124, ""));
 }
 
+#[test]
+fn observing_still_stops_what_the_command_leaves_behind_and_the_help_says_so() {
+    let ran = run(supervise(["--observe", "--", "sh", "-c", "sleep 1000 & exit 5"]));
+    assert_eq!(ran.status, 5);
+    assert!(ran.stderr.contains("sleep"), "what was stopped is named: {}", ran.stderr);
+    let help = String::from_utf8(run(supervise(["--help"])).stdout).unwrap();
+    let observe = help.split("--observe").nth(1).and_then(|rest| rest.split("--quiet").next()).unwrap();
+    assert!(observe.contains("leaves behind") && observe.contains("guardian"), "{observe}");
+}
+
 /// A group of the older kind in which a frozen process cannot even be killed.
 struct Cell(PathBuf);
 
