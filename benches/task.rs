@@ -1,9 +1,11 @@
 //! What a supervised task costs beside its floor: one record in a sharded concurrent map.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::future::Future;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -72,5 +74,20 @@ fn check(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, start_and_finish, check);
+/// A poll of a future that does nothing, by itself and as a task.
+fn poll(c: &mut Criterion) {
+    let mut group = c.benchmark_group("poll");
+    let mut context = Context::from_waker(Waker::noop());
+    let mut bare = Box::pin(std::future::pending::<()>());
+    group.bench_function("future", |b| b.iter(|| black_box(bare.as_mut()).poll(&mut context).is_pending()));
+    let supervisor = Supervisor::builder().start().unwrap();
+    let mut task =
+        Box::pin(supervisor.supervise("task", "attack", |_| std::future::pending::<()>()).unwrap());
+    group.bench_function("supervised future", |b| {
+        b.iter(|| black_box(task.as_mut()).poll(&mut context).is_pending());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, start_and_finish, check, poll);
 criterion_main!(benches);
