@@ -169,7 +169,8 @@ typedef struct hl_supervisor hl_supervisor;
 /// The processor time of a task from hl_task_start is that of the thread which started it, for as long as it runs:
 /// start it on the thread that does the work, and one task per piece of work. What runs in a nested task counts
 /// towards the limits of the outer one too; for a host limit the innermost is blamed, as far as a task lasts longer
-/// than from one sample to the next. That of a task from hl_task_start_thread is of the thread that calls
+/// than from one sample to the next. Tasks that take turns on one thread without being nested are taken for nested ones,
+/// unless hl_task_start_in_coroutine starts them. That of a task from hl_task_start_thread is of the thread that calls
 /// hl_task_began.
 typedef struct hl_task hl_task;
 
