@@ -10,12 +10,15 @@ use pyo3::types::PyDict;
 
 /// How long the end of the interpreter waits for threads that run Python code to leave.
 const LONGEST: Duration = Duration::from_secs(2);
+/// How long after a thread could not be started the next attempt is made.
+const RETRY: Duration = Duration::from_millis(50);
 /// How long it waits for each incident file.
 const FLUSH: Duration = Duration::from_millis(500);
 
 struct Gate {
     state: Mutex<State>,
-    left: Condvar,
+    /// A thread left, or the gate was closed.
+    changed: Condvar,
 }
 
 struct State {
@@ -26,7 +29,7 @@ struct State {
 
 static GATE: Gate = Gate {
     state: Mutex::new(State { closed: false, inside: 0, supervisors: Vec::new() }),
-    left: Condvar::new(),
+    changed: Condvar::new(),
 };
 
 /// Held while a thread runs Python code for haltline. The end of the interpreter waits for it, though not for
@@ -46,8 +49,17 @@ pub(crate) fn enter() -> Option<Inside> {
 impl Drop for Inside {
     fn drop(&mut self) {
         GATE.state.lock().inside -= 1;
-        GATE.left.notify_all();
+        GATE.changed.notify_all();
     }
+}
+
+/// Waits until it is time for another attempt to start a thread of Python's own, or the interpreter begins to end.
+/// Returns whether it has not begun to. Called without the interpreter lock.
+pub(crate) fn before_retry() -> bool {
+    let end = Instant::now() + RETRY;
+    let mut state = GATE.state.lock();
+    while !state.closed && !GATE.changed.wait_until(&mut state, end).timed_out() {}
+    !state.closed
 }
 
 /// Remembers a supervisor, whose tasks are cancelled when the interpreter ends.
@@ -66,11 +78,12 @@ fn _close(py: Python<'_>) {
         state.closed = true;
         let supervisors: Vec<_> = state.supervisors.drain(..).filter_map(|s| s.upgrade()).collect();
         drop(state);
+        GATE.changed.notify_all();
         let stopped: Vec<_> =
             supervisors.iter().flat_map(|s| s.stop_all("the Python interpreter ends")).collect();
         let end = Instant::now() + LONGEST;
         let mut state = GATE.state.lock();
-        while state.inside > 0 && !GATE.left.wait_until(&mut state, end).timed_out() {}
+        while state.inside > 0 && !GATE.changed.wait_until(&mut state, end).timed_out() {}
         drop(state);
         // What left is in the incident file a moment later. What did not is left to the guardians.
         for token in stopped.iter().filter(|t| t.is_finished()) {

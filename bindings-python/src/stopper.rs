@@ -30,39 +30,45 @@ impl Slot {
 struct HostStopper(Arc<Slot>);
 
 impl HostStopper {
-    /// Called without the interpreter lock. Nothing is called once the interpreter has begun to end.
+    /// Called without the interpreter lock. Where no thread can be had, it waits for one. Nothing is called once the
+    /// interpreter has begun to end.
     fn call(&self, method: &'static str) -> bool {
         let Some(inside) = exit::enter() else { return false };
         let (answer, answered) = mpsc::sync_channel::<bool>(1);
         let slot = self.0.clone();
-        Python::try_attach(move |py| {
-            let Some(server) = slot.0.lock().as_ref().map(|server| server.clone_ref(py)) else { return };
-            let ask = || -> PyResult<()> {
-                let done = PyCFunction::new_closure(
-                    py,
-                    None,
-                    None,
-                    move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
-                        let yes = args.get_item(0)?.extract()?;
-                        if yes && method == "is_gone" {
-                            slot.release();
-                        }
-                        // Nobody listens any more only if the process is at its end.
-                        let _ = answer.try_send(yes);
-                        Ok(())
-                    },
-                )?;
-                server.bind(py).call_method1("call", (method, done))?;
-                Ok(())
-            };
-            if let Err(raised) = ask() {
-                raised.write_unraisable(py, Some(server.bind(py)));
-            }
+        let mut served = self.with_server(move |server| {
+            let done = PyCFunction::new_closure(
+                server.py(),
+                None,
+                None,
+                move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+                    let yes = args.get_item(0)?.extract()?;
+                    if yes && method == "is_gone" {
+                        slot.release();
+                    }
+                    // Nobody listens any more only if the process is at its end.
+                    let _ = answer.try_send(yes);
+                    Ok(())
+                },
+            )?;
+            server.call_method1("call", (method, done))?.extract()
         });
-        // Disconnected without a word if the task has ended, or no thread could be started.
-        let answer = answered.recv().unwrap_or(false);
+        while served == Some(false) && exit::before_retry() {
+            served = self.with_server(|server| server.call_method1("retry", (method,))?.extract());
+        }
+        let answer = served == Some(true) && answered.recv().unwrap_or(false);
         drop(inside);
         answer
+    }
+
+    /// What `ask` returns; `None` if the task or the interpreter has ended.
+    fn with_server(&self, ask: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<bool>) -> Option<bool> {
+        Python::try_attach(|py| {
+            let server = self.0.0.lock().as_ref().map(|server| server.clone_ref(py))?;
+            let server = server.bind(py);
+            ask(server).map_err(|raised| raised.write_unraisable(py, Some(server))).ok()
+        })
+        .flatten()
     }
 }
 

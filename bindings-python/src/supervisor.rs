@@ -172,8 +172,8 @@ impl PySupervisor {
     ///
     /// They are called on a thread of `threading`, one call at a time, in the order request, force, except that
     /// the others do not wait for a `request` that has not returned by the end of the grace; what they
-    /// raise goes to `threading.excepthook` and counts as False. One that blocks delays no other task. None is
-    /// called once the interpreter has begun to end.
+    /// raise goes to `threading.excepthook` and counts as False. One that blocks delays no other task. Where the
+    /// system has no thread left, they wait for one. None is called once the interpreter has begun to end.
     ///
     /// Raises as `start`. Limits of processor time, memory, processes and output cannot be measured for such
     /// work and are refused.

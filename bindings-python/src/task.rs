@@ -133,7 +133,7 @@ impl PyToken {
     /// thread of its own; what one raises goes to `threading.excepthook`. If the outcome is known already the
     /// handler is called now, by this call. haltline holds the handler until the task has ended; one that refers
     /// to the task, as a method of the task's owner may, keeps the task running until its `with` block or `finish`
-    /// ends it. No handler is called once the interpreter has begun to end.
+    /// ends it. Where the system has no thread left, handlers wait for one. No handler is called once the interpreter has begun to end.
     fn on_cancel(&self, py: Python<'_>, handler: &Bound<'_, PyAny>) -> PyResult<()> {
         if !handler.is_callable() {
             return Err(error::wrong_type("handler", "a callable that takes the outcome", handler));
@@ -141,6 +141,8 @@ impl PyToken {
         if let Some(outcome) = self.token.outcome() {
             return handler.call1((outcome.name(),)).map(drop);
         }
+        // Loaded now: at the moment of the cancellation it might fail, and there would be nobody to tell.
+        py.import("haltline._thread")?;
         let kept = handler.clone().unbind();
         // Should the outcome come at this very moment, the handler runs before this returns, and needs the
         // lock.

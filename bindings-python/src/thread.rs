@@ -1,6 +1,7 @@
 //! Threads that run as tasks.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
 
 use haltline::supervisor::{HostThread, Outcome, Supervisor};
 use haltline::{Error, ErrorKind};
@@ -97,33 +98,53 @@ impl PyThreadTask {
     }
 }
 
-/// Calls a handler on a thread of Python's own and waits for it, so that handlers keep their order. Called
-/// without the interpreter lock.
+/// Calls a handler on a thread of Python's own and waits for it, so that handlers keep their order. Where no thread
+/// can be had, it waits for one. Called without the interpreter lock.
 pub(crate) fn call_handler(handler: Py<PyAny>, outcome: Outcome) {
-    // After the end of the interpreter the handler is forgotten: there is nothing to give it back to.
-    let Some(inside) = exit::enter() else { return std::mem::forget(handler) };
-    let (done, ended) = mpsc::sync_channel::<()>(1);
-    Python::try_attach(move |py| {
-        let start = || -> PyResult<()> {
-            let done = PyCFunction::new_closure(
-                py,
-                None,
-                None,
-                move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-                    // Nobody listens any more only if the process is at its end.
-                    let _ = done.try_send(());
-                },
-            )?;
-            py.import("haltline._thread")?.call_method1("handle", (&handler, outcome.name(), done))?;
-            Ok(())
-        };
-        if let Err(raised) = start() {
-            raised.write_unraisable(py, Some(handler.bind(py)));
+    let mut waiting = Some(handler);
+    while let Some(handler) = waiting.take() {
+        // After the end of the interpreter the handler is forgotten: there is nothing to give it back to.
+        let Some(inside) = exit::enter() else { return std::mem::forget(handler) };
+        let (done, ended) = mpsc::sync_channel::<()>(1);
+        waiting = Python::try_attach(move |py| begin_handler(py, handler, outcome, done)).flatten();
+        if waiting.is_none() {
+            // Disconnected without a word if it is not called at all.
+            let _ = ended.recv();
         }
-    });
-    // Disconnected without a word if no thread could be started.
-    let _ = ended.recv();
-    drop(inside);
+        drop(inside);
+        if waiting.is_some() {
+            exit::before_retry();
+        }
+    }
+}
+
+/// Starts the thread of a handler. Gives the handler back if there is no thread to be had.
+fn begin_handler(
+    py: Python<'_>,
+    handler: Py<PyAny>,
+    outcome: Outcome,
+    done: SyncSender<()>,
+) -> Option<Py<PyAny>> {
+    let start = || -> PyResult<bool> {
+        let done = PyCFunction::new_closure(
+            py,
+            None,
+            None,
+            move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                // Nobody listens any more only if the process is at its end.
+                let _ = done.try_send(());
+            },
+        )?;
+        py.import("haltline._thread")?.call_method1("handle", (&handler, outcome.name(), done))?.extract()
+    };
+    match start() {
+        Ok(true) => None,
+        Ok(false) => Some(handler),
+        Err(raised) => {
+            raised.write_unraisable(py, Some(handler.bind(py)));
+            None
+        }
+    }
 }
 
 #[pymethods]

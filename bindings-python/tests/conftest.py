@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -27,6 +28,29 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     return run
+
+
+class NoThread:
+    """While it holds, no thread can be started, as where a user has as many as he may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refused: list[str] = []
+        self._patch = monkeypatch
+        refused = self.refused
+
+        def start(thread: threading.Thread) -> None:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+    def end(self) -> None:
+        self._patch.undo()
+
+
+@pytest.fixture
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> NoThread:
+    return NoThread(monkeypatch)
 
 
 def until(seen: Callable[[], object], seconds: float = 20.0) -> None:

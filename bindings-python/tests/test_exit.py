@@ -73,6 +73,34 @@ s = haltline.Supervisor()
 t = s.start('t', 'attack')
 t.on_cancel(lambda outcome: print('never', file=sys.stderr))
 """,
+    "a handler for which there is no thread": """
+s = haltline.Supervisor()
+t = s.start('t', 'attack')
+t.on_cancel(lambda outcome: print('never', file=sys.stderr))
+refused = threading.Event()
+def refuse(thread):
+    refused.set()
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+t.cancel()
+t.finish()
+refused.wait(10)
+""",
+    "a stopper for which there is no thread": """
+class Job:
+    def request(self): print('never', file=sys.stderr)
+    def force(self): return True
+    def is_gone(self): return False
+s = haltline.Supervisor()
+t = s.start_with('t', 'attack', Job())
+refused = threading.Event()
+def refuse(thread):
+    refused.set()
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+t.cancel()
+refused.wait(10)
+""",
     "a stopper that was never called": """
 class Job:
     def request(self): pass

@@ -232,3 +232,33 @@ def test_a_task_that_was_cancelled_before_its_block_is_entered(supervisor):
     assert task.wait_outcome(10) == "stopped"
     with pytest.raises(haltline.Cancelled, match="early"), task:
         task.check()
+
+
+def test_the_request_comes_first_however_late_a_thread_can_be_had(supervisor, no_thread):
+    job = Job(leaves="force")
+    task = supervisor.start_with("render", haltline.Profile("brief", grace=0.05), job)
+    task.cancel("enough")
+    # The request, and at the end of the grace the force, want a thread of their own each.
+    until(lambda: len(no_thread.refused) >= 6)
+    assert job.calls == []
+    no_thread.end()
+    until(lambda: task.outcome == "killed")
+    assert job.calls == ["request", "force"]
+    assert task.wait_finished(20)
+
+
+def test_a_request_that_hangs_leaves_force_a_thread_also_after_a_lack_of_them(supervisor, brief, no_thread):
+    release = threading.Event()
+
+    class Hanging(Job):
+        def request(self):
+            super().request()
+            release.wait(30)
+
+    job = Hanging(leaves="force")
+    task = supervisor.start_with("render", brief, job)
+    task.cancel("enough")
+    until(lambda: len(no_thread.refused) >= 6)
+    no_thread.end()
+    until(lambda: task.outcome == "killed")
+    release.set()

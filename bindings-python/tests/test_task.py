@@ -255,3 +255,18 @@ def test_a_section_cannot_be_forced_so_a_kill_only_asks(supervisor):
         task.check()
     task.finish()
     until(lambda: task.outcome == "stopped")
+
+
+def test_a_handler_waits_until_a_thread_can_be_had(supervisor, no_thread):
+    seen = []
+    task = supervisor.start("ill", "attack")
+    task.on_cancel(lambda outcome: seen.append(("first", outcome)))
+    task.on_cancel(lambda outcome: seen.append(("second", outcome)))
+    task.cancel("now")
+    task.finish()
+    assert task.wait_outcome(20) == "stopped"
+    until(lambda: len(no_thread.refused) >= 3)
+    assert seen == []
+    no_thread.end()
+    until(lambda: len(seen) == 2)
+    assert seen == [("first", "stopped"), ("second", "stopped")]

@@ -17,7 +17,8 @@ _LINGER = 0.5
 class Server:
     """Answers the calls of one stopper, one at a time. Its thread begins with the first call.
 
-    A request that does not return holds up nothing: what comes after it has a second thread.
+    A request that does not return holds up nothing: what comes after it has a second thread. Where no thread
+    can be had, the calls wait in their order.
     """
 
     __slots__ = ("_asking", "_calls", "_lock", "_stopper", "_threads")
@@ -35,22 +36,29 @@ class Server:
         self._threads = 0
         self._asking = False
 
-    def call(self, method: str, done: Callable[[bool], object]) -> None:
-        """Have `method` called soon, and its answer given to `done`."""
+    def call(self, method: str, done: Callable[[bool], object]) -> bool:
+        """Have `method` called soon, and its answer given to `done`. Returns as `retry`."""
+        if method == "request":
+            with self._lock:
+                self._asking = True
+        self._calls.put((method, done))
+        return self.retry(method)
+
+    def retry(self, method: str) -> bool:
+        """See that there is a thread for this call. Returns False if there is none to be had now."""
         with self._lock:
-            self._calls.put((method, done))
-            if self._threads > int(self._asking):
-                return
+            needed = 2 if self._asking and method != "request" else 1
+            if self._threads >= needed:
+                return True
             self._threads += 1
+            enough = self._threads == needed
         try:
             threading.Thread(target=self._serve, name="haltline stopper", daemon=True).start()
-        except RuntimeError as refused:
+        except (RuntimeError, MemoryError):
             with self._lock:
                 self._threads -= 1
-                self._calls.get_nowait()
-            # From 3.12 on no thread starts once the interpreter has begun to end, and then nothing is called.
-            if "interpreter shutdown" not in str(refused):
-                raise
+            return False
+        return enough
 
     def _serve(self) -> None:
         while True:
@@ -63,10 +71,6 @@ class Server:
                         return
                 continue
             answer = False
-            asking = method == "request"
-            if asking:
-                with self._lock:
-                    self._asking = True
             try:
                 answer = bool(getattr(self._stopper, method)())
             except BaseException as raised:
@@ -76,7 +80,7 @@ class Server:
                     threading.excepthook(threading.ExceptHookArgs(told))
                 del told
             finally:
-                if asking:
+                if method == "request":
                     with self._lock:
                         self._asking = False
                 done(answer)

@@ -79,15 +79,18 @@ def tell_all() -> None:
             failure.tell()
 
 
-def handle(handler: Callable[[str], object], outcome: str, done: Callable[[], object]) -> None:
-    """Start a thread that calls a handler of `on_cancel`, and says when that is over."""
+def handle(handler: Callable[[str], object], outcome: str, done: Callable[[], object]) -> bool:
+    """Start a thread that calls a handler of `on_cancel`, and says when that is over.
+
+    Returns False if there is none to be had now.
+    """
     thread = Thread(target=_call, args=(handler, outcome, done), name="haltline on_cancel", daemon=True)
     try:
         thread.start()
-    except RuntimeError as refused:
+    except (RuntimeError, MemoryError) as refused:
         # From 3.12 on no thread starts once the interpreter has begun to end, and then no handler is called.
-        if "interpreter shutdown" not in str(refused):
-            raise
+        return "interpreter shutdown" in str(refused)
+    return True
 
 
 def _call(handler: Callable[[str], object], outcome: str, done: Callable[[], object]) -> None:
