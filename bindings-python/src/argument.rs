@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use haltline::duration;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyString, PyType};
 
 use crate::error::{invalid, wrong_type};
 
@@ -12,14 +13,22 @@ use crate::error::{invalid, wrong_type};
 pub(crate) fn time(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
     let parsed = if let Ok(text) = value.cast::<PyString>() {
         duration::parse(&text.extract::<String>()?)
-    } else if value.is_instance_of::<PyDelta>() {
-        duration::from_secs(value.call_method0("total_seconds")?.extract()?)
     } else if value.is_instance_of::<PyBool>() {
         return Err(expected(value, name));
+    } else if let Ok(seconds) = value.extract() {
+        duration::from_secs(seconds)
+    } else if is_timedelta(value)? {
+        duration::from_secs(value.call_method0("total_seconds")?.extract()?)
     } else {
-        duration::from_secs(value.extract().map_err(|_| expected(value, name))?)
+        return Err(expected(value, name));
     };
     parsed.map_err(|fault| invalid(format!("{name}: {fault}")))
+}
+
+/// Whether it is a `timedelta`. `datetime` may not be imported yet, and that can fail: where no file can be opened.
+pub(crate) fn is_timedelta(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    value.is_instance(CLASS.import(value.py(), "datetime", "timedelta")?)
 }
 
 fn expected(value: &Bound<'_, PyAny>, name: &str) -> PyErr {

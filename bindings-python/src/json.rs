@@ -2,10 +2,11 @@
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use crate::argument;
 use crate::error::{invalid, wrong_type};
 
 /// Deeper than any document that means something; beyond it a value refers to itself.
@@ -79,9 +80,6 @@ fn convert(value: &Bound<'_, PyAny>, name: &str, depth: usize) -> PyResult<Value
     if value.is_instance_of::<PyFloat>() {
         return number(value.extract()?, name);
     }
-    if value.is_instance_of::<PyDelta>() {
-        return number(value.call_method0("total_seconds")?.extract()?, name);
-    }
     if let Ok(dict) = value.cast::<PyDict>() {
         let mut map = Map::new();
         for (key, item) in dict.iter() {
@@ -93,6 +91,9 @@ fn convert(value: &Bound<'_, PyAny>, name: &str, depth: usize) -> PyResult<Value
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         return value.try_iter()?.map(|item| convert(&item?, name, depth + 1)).collect();
+    }
+    if argument::is_timedelta(value)? {
+        return number(value.call_method0("total_seconds")?.extract()?, name);
     }
     let given = value.get_type().name()?;
     Err(PyTypeError::new_err(format!("{name}: a value of type {given} does not belong here")))

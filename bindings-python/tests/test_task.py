@@ -270,3 +270,20 @@ def test_a_handler_waits_until_a_thread_can_be_had(supervisor, no_thread):
     no_thread.end()
     until(lambda: len(seen) == 2)
     assert seen == [("first", "stopped"), ("second", "stopped")]
+
+
+def test_times_need_no_module_that_cannot_be_loaded(run_python):
+    done = run_python("""
+import sys
+sys.modules["datetime"] = None  # As where no further file can be opened.
+import haltline
+s = haltline.Supervisor()
+s.flush(3)
+s.publish("farm.began", {"field": 1})
+try:
+    s.flush(object())
+except ImportError as refused:
+    print(refused)
+""")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "datetime" in done.stdout
