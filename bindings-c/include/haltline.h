@@ -942,10 +942,11 @@ enum hl_status hl_supervisor_export_incidents(const struct hl_supervisor *superv
                                               size_t *count);
 
 /// Reads an incident file with its rotated parts, the oldest first: a JSON array. An incident that was written again
-/// with a later outcome appears once, with that outcome; a line that a crash cut short is passed over. Needs no
+/// with a later outcome appears once, with that outcome; a record that a crash cut short is passed over. Needs no
 /// supervisor. Blocks while it reads, each time it is called.
 ///
-/// HL_IO if a part cannot be read, or holds a whole line that is no incident.
+/// HL_IO if there is no such file or it is a folder, if a part cannot be read, or holds a line that is no incident and
+/// none that was cut short.
 enum hl_status hl_incident_read_file_json(const char *path,
                                           size_t path_len,
                                           char *buf,

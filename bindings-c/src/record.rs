@@ -66,10 +66,11 @@ pub unsafe extern "C" fn hl_supervisor_export_incidents(
 }
 
 /// Reads an incident file with its rotated parts, the oldest first: a JSON array. An incident that was written again
-/// with a later outcome appears once, with that outcome; a line that a crash cut short is passed over. Needs no
+/// with a later outcome appears once, with that outcome; a record that a crash cut short is passed over. Needs no
 /// supervisor. Blocks while it reads, each time it is called.
 ///
-/// HL_IO if a part cannot be read, or holds a whole line that is no incident.
+/// HL_IO if there is no such file or it is a folder, if a part cannot be read, or holds a line that is no incident and
+/// none that was cut short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_incident_read_file_json(
     path: *const c_char,

@@ -16,9 +16,10 @@ pub(crate) struct PyIncident(pub(crate) Arc<Incident>);
 #[pymethods]
 impl PyIncident {
     /// Reads an incident file with its rotated parts, the oldest first. An incident that was written again with
-    /// a later outcome appears once, with that outcome; a line that a crash cut short is passed over.
+    /// a later outcome appears once, with that outcome; a record that a crash cut short is passed over.
     ///
-    /// Raises IoError if a part cannot be read, or holds a whole line that is no incident.
+    /// Raises IoError if there is no such file or it is a folder, if a part cannot be read, or holds a line that
+    /// is no incident and none that was cut short.
     #[staticmethod]
     fn read_file(py: Python<'_>, path: PathBuf) -> PyResult<Vec<PyIncident>> {
         let incidents = py.detach(|| Incident::read_file(path)).map_err(error::raised)?;

@@ -105,7 +105,9 @@ def test_a_file_is_read_back(tmp_path):
         haltline.Incident.read_file(copy)
     with pytest.raises(haltline.IoError, match="folder"):
         supervisor.export_incidents("/no/such/folder/x")
-    assert haltline.Incident.read_file(tmp_path / "missing") == []
+    for wrong in (tmp_path / "missing", tmp_path, "/etc/passwd", __file__):
+        with pytest.raises(haltline.IoError, match=str(wrong)):
+            haltline.Incident.read_file(wrong)
 
 
 def test_an_incident_of_a_host_limit_names_the_busiest_processes(tmp_path):

@@ -76,9 +76,20 @@ impl LogFile {
     }
 
     /// The files of the log at `path` that exist, oldest first.
-    pub(crate) fn parts(path: &Path, keep: u32) -> Vec<PathBuf> {
-        let old = (1..=keep).rev().map(|n| numbered(path, n));
-        old.chain([path.to_owned()]).filter(|p| p.is_file()).collect()
+    ///
+    /// # Errors
+    /// If there is none, or `path` is something else than a file.
+    pub(crate) fn parts(path: &Path, keep: u32) -> io::Result<Vec<PathBuf>> {
+        let mut parts: Vec<_> =
+            (1..=keep).rev().map(|n| numbered(path, n)).filter(|part| part.is_file()).collect();
+        match fs::metadata(path) {
+            Ok(found) if found.is_file() => parts.push(path.to_owned()),
+            Ok(found) => return Err(no_file(&found)),
+            // Between two steps of a rotation there are the old ones alone.
+            Err(e) if e.kind() == ErrorKind::NotFound && !parts.is_empty() => {}
+            Err(e) => return Err(e),
+        }
+        Ok(parts)
     }
 
     /// Writes `bytes` and a line feed in one call, unless the system takes only a part.
@@ -121,6 +132,11 @@ impl LogFile {
         self.torn = false;
         Ok(())
     }
+}
+
+fn no_file(found: &fs::Metadata) -> io::Error {
+    let what = if found.is_dir() { "a folder" } else { "a pipe, a socket or a device" };
+    io::Error::new(ErrorKind::InvalidInput, format!("it is {what}, and not a file"))
 }
 
 fn open_to_append(path: &Path) -> io::Result<File> {
@@ -251,7 +267,7 @@ mod tests {
         for n in 10..23 {
             log.append(format!("line {n}").as_bytes()).unwrap();
         }
-        let parts = LogFile::parts(&path, 2);
+        let parts = LogFile::parts(&path, 2).unwrap();
         let all: Vec<String> = parts.iter().flat_map(|p| lines(p)).collect();
         assert_eq!(parts.len(), 3);
         assert_eq!(all, (18..23).map(|n| format!("line {n}")).collect::<Vec<_>>());

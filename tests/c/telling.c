@@ -88,6 +88,9 @@ static void incidents_are_exported_and_read_back(hl_supervisor *supervisor, cons
     EXPECT(damaged != NULL && fputs("{\"no\": \"incident\"}\n", damaged) >= 0 && fclose(damaged) == 0);
     REFUSED(hl_incident_read_file_json(copy, strlen(copy), text, sizeof text, NULL), HL_IO, "line 1");
     unlink(copy);
+    const char *wrong[] = {copy, "/tmp", "/etc/passwd"};
+    for (int i = 0; i < 3; i++)
+        REFUSED(hl_incident_read_file_json(wrong[i], strlen(wrong[i]), text, sizeof text, NULL), HL_IO, wrong[i]);
     REFUSED(hl_supervisor_export_incidents(supervisor, HL_TEXT("/no/such/folder/x"), NULL), HL_IO, "/no/such/folder/x");
 }
 

@@ -187,17 +187,20 @@ impl SamplePoint {
 
 impl Incident {
     /// Reads an incident file with its rotated parts, the oldest first. An incident that was written again
-    /// with a later outcome appears once, with that outcome. Empty lines and a line that a crash cut short are
+    /// with a later outcome appears once, with that outcome. Empty lines and a record that a crash cut short are
     /// passed over.
     ///
     /// # Errors
-    /// [`Io`](crate::ErrorKind::Io) if a part cannot be read or holds a whole line that is no incident.
+    /// [`Io`](crate::ErrorKind::Io) if there is no such file or it is a folder, if a part cannot be read, or holds a
+    /// line that is no incident and none that was cut short.
     pub fn read_file(path: impl AsRef<Path>) -> Result<Vec<Incident>> {
         let mut incidents: Vec<Incident> = Vec::new();
         let mut places = HashMap::new();
-        for part in LogFile::parts(path.as_ref(), super::writer::KEPT) {
-            let text = std::fs::read(&part)
-                .map_err(|e| Error::io(format_args!("reading the incident file {}", part.display()), e))?;
+        let failed =
+            |part: &Path, e| Error::io(format_args!("reading the incident file {}", part.display()), e);
+        let path = path.as_ref();
+        for part in LogFile::parts(path, super::writer::KEPT).map_err(|e| failed(path, e))? {
+            let text = std::fs::read(&part).map_err(|e| failed(&part, e))?;
             for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
                 let whole = line.ends_with(b"\n");
                 // Without its end: a text that was cut short would go on with the line feed, and be wrong there.
@@ -207,8 +210,12 @@ impl Incident {
                 }
                 let incident: Incident = match serde_json::from_slice(line) {
                     Ok(incident) => incident,
-                    // Cut short by a crash, and its line ended since: it lacks its last brace.
-                    Err(e) if !whole || e.is_eof() || !line.ends_with(b"}") => continue,
+                    Err(e)
+                        if begins_like_a_record(line) && (!whole || e.is_eof() || !line.ends_with(b"}")) =>
+                    {
+                        // Cut short by a crash, and its line perhaps ended since: it lacks its last brace.
+                        continue;
+                    }
                     Err(e) => {
                         let place = format!("{} line {}: no incident: {e}", part.display(), number + 1);
                         return Err(Error::new(ErrorKind::Io, place).because(e));
@@ -259,6 +266,11 @@ impl Incident {
     }
 }
 
+/// A crash of the machine may leave zeros where the text was not on the disk yet.
+fn begins_like_a_record(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b'{' | 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,12 +291,33 @@ mod tests {
                 "cut after {cut} bytes"
             );
         }
-        std::fs::write(&path, format!("{line}\n{{\"level\": \"safe\"}}\n")).unwrap();
-        assert!(
-            Incident::read_file(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("incidents.jsonl line 2: no incident")
-        );
+        std::fs::write(&path, format!("{}\n{line}\n", "\0".repeat(100))).unwrap();
+        assert_eq!(Incident::read_file(&path).unwrap().len(), 1, "zeros that a crash of the machine left");
+        for other in
+            ["{\"level\": \"safe\"}\n", "root:x:0:0:root:/root:/bin/bash\n", "\"level\": \"safe\",\n", "half"]
+        {
+            std::fs::write(&path, format!("{line}\n{other}")).unwrap();
+            let refused = Incident::read_file(&path).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Io);
+            assert!(
+                refused.to_string().contains("incidents.jsonl line 2: no incident"),
+                "{other}: {refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_no_file_without_incidents() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("incidents.jsonl");
+        for wrong in [&path, folder.path()] {
+            let refused = Incident::read_file(wrong).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Io);
+            assert!(refused.to_string().contains(&wrong.display().to_string()), "{refused}");
+        }
+        std::fs::write(&path, "").unwrap();
+        assert!(Incident::read_file(&path).unwrap().is_empty());
+        std::fs::rename(&path, folder.path().join("incidents.jsonl.1")).unwrap();
+        assert!(Incident::read_file(&path).unwrap().is_empty(), "a rotated part is there");
     }
 }
