@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use haltline::event::topic;
 use haltline::supervisor::{Profiles, Supervisor};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
@@ -28,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts tasks, watches them, stops the one that hurts the machine, and verifies the stop.
 ///
-/// As a context manager it is shut down at the end of the block. Dropped, it cancels what still runs and does
+/// As a context manager it is shut down at the end of the block, and what fails then is raised; if an exception
+/// leaves the block, that goes on, and what fails goes to `sys.unraisablehook`. Dropped, it cancels what still runs and does
 /// not wait.
 ///
 /// `profiles` are Profile objects beside the six built in; `profile_folder` holds JSON files. `incident_file`
@@ -408,13 +410,21 @@ impl PySupervisor {
     }
 
     fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: &Bound<'_, PyAny>,
+        slf: &Bound<'_, Self>,
+        kind: &Bound<'_, PyAny>,
         _raised: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        wait::patiently(py, PATIENCE, |slice| self.supervisor.shutdown(slice)).map(drop)
+        let py = slf.py();
+        let supervisor = &slf.get().supervisor;
+        match wait::patiently(py, PATIENCE, |slice| supervisor.shutdown(slice)) {
+            // What left the block is what its user must see. Ctrl-C during the wait is no error of the shutdown.
+            Err(failed) if !kind.is_none() && failed.is_instance_of::<PyException>(py) => {
+                failed.write_unraisable(py, Some(slf));
+                Ok(())
+            }
+            ended => ended.map(drop),
+        }
     }
 
     fn __repr__(&self) -> String {

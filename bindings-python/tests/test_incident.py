@@ -134,3 +134,26 @@ def test_a_session_sums_up_while_it_is_open(supervisor):
         assert task.wait_outcome(20)
         assert session.report().to_dict()["outcomes"] == {"stopped": 1}
     assert session.report() is None
+
+
+@pytest.mark.parametrize("raised", [KeyError("sword"), KeyboardInterrupt(), "cancelled", None])
+def test_a_full_disk_does_not_hide_what_left_the_block(raised, monkeypatch):
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", lambda report: told.append(report.exc_value))
+    expected = (KeyError, KeyboardInterrupt, haltline.Cancelled, haltline.IoError)
+    with pytest.raises(expected) as left, haltline.Supervisor(incident_file="/dev/full") as supervisor:
+        task = supervisor.start("farm", "attack")
+        task.cancel("enough")
+        task.finish()
+        assert task.wait_outcome(20) == "stopped"
+        if raised == "cancelled":
+            task.check()
+        elif raised is not None:
+            raise raised
+    if raised is None:
+        assert isinstance(left.value, haltline.IoError)
+        assert told == []
+        return
+    assert left.value is raised or isinstance(left.value, haltline.Cancelled)
+    assert [type(each) for each in told] == [haltline.IoError]
+    assert "/dev/full" in str(told[0])
