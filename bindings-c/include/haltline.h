@@ -187,7 +187,7 @@ typedef struct hl_supervisor_options {
     const char *profile_folder;
     /// Bytes in profile_folder.
     size_t profile_folder_len;
-    /// A file to which every incident is appended as a line of JSON. NULL for none.
+    /// A file to which every incident is appended as a line of JSON; a pipe or a socket is refused. NULL for none.
     const char *incident_file;
     /// Bytes in incident_file.
     size_t incident_file_len;

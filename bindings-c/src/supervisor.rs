@@ -34,7 +34,7 @@ pub struct hl_supervisor_options {
     pub profile_folder: *const c_char,
     /// Bytes in profile_folder.
     pub profile_folder_len: usize,
-    /// A file to which every incident is appended as a line of JSON. NULL for none.
+    /// A file to which every incident is appended as a line of JSON; a pipe or a socket is refused. NULL for none.
     pub incident_file: *const c_char,
     /// Bytes in incident_file.
     pub incident_file_len: usize,

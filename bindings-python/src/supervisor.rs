@@ -34,10 +34,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// not wait.
 ///
 /// `profiles` are Profile objects beside the six built in; `profile_folder` holds JSON files. `incident_file`
-/// gets one JSON line an incident. `monitor` is a Monitor; without one it starts its own, at one sample a
-/// second. With `observe_only` it decides and records everything, and no limit cancels anything; what no limit decides
-/// still happens: a shutdown and whoever asks for a stop cancel tasks, what a command leaves behind is stopped unless
-/// `keep_leftovers` is set, and a task whose guardian was killed is cancelled for it. `min_share`, 0 to 1, is
+/// gets one JSON line an incident; a pipe or a socket is refused. `monitor` is a Monitor; without one it starts
+/// its own, at one sample a second. With `observe_only` it decides and records everything, and no limit cancels
+/// anything; what no limit decides still happens: a shutdown and whoever asks for a stop cancel tasks, what a
+/// command leaves behind is stopped unless `keep_leftovers` is set, and a task whose guardian was killed is
+/// cancelled for it. `min_share`, 0 to 1, is
 /// the smallest share of a metric's use with which a task can be nominated (0.1). `settle` is how long the
 /// machine may take to answer a cancellation (2 s), and `verify` how long a task ended by force is looked for
 /// (5 s). At most `max_cancellations_per_minute` (10, at least 1) are for host limits.

@@ -140,7 +140,25 @@ fn no_file(found: &fs::Metadata) -> io::Error {
 }
 
 fn open_to_append(path: &Path) -> io::Result<File> {
+    // Looked at before: to open a pipe that nobody reads waits for a reader. `/dev/null` is a device.
+    if let Ok(found) = fs::metadata(path)
+        && !found.is_file()
+        && !is_character_device(&found)
+    {
+        return Err(no_file(&found));
+    }
     OpenOptions::new().append(true).create(true).open(path)
+}
+
+#[cfg(unix)]
+fn is_character_device(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    found.file_type().is_char_device()
+}
+
+#[cfg(not(unix))]
+fn is_character_device(_: &fs::Metadata) -> bool {
+    false
 }
 
 /// Whether the open file no longer has the name `path`, because somebody renamed or deleted it.
@@ -346,6 +364,24 @@ mod tests {
         let mut log = LogFile::open("/dev/full", u64::MAX, 1).unwrap();
         assert_eq!(log.append(b"line").unwrap_err().kind(), ErrorKind::StorageFull);
         assert!(LogFile::open("/nonexistent/log", 1, 1).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_file_is_refused_without_a_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, socket) = (dir.path().join("pipe"), dir.path().join("socket"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for path in [&pipe, &socket, dir.path()] {
+            // On a thread that the test does not wait for: what opens a pipe may wait for ever.
+            let (told, answer) = std::sync::mpsc::channel();
+            let own = path.to_owned();
+            std::thread::spawn(move || told.send(LogFile::open(own, 1, 1).map(drop)));
+            let opened = answer.recv_timeout(Duration::from_secs(20)).expect("an answer");
+            assert!(opened.unwrap_err().to_string().contains("not a file"), "{}", path.display());
+        }
+        LogFile::open("/dev/null", 1, 1).unwrap().append(b"line").unwrap();
     }
 
     #[test]

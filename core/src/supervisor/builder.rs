@@ -82,6 +82,7 @@ impl SupervisorBuilder {
     }
 
     /// Writes every incident to this file as one JSON line. It is rotated at 16 MiB; four older files are kept.
+    /// A pipe or a socket is refused.
     pub fn incident_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.incidents = Some(path.into());
         self
