@@ -393,6 +393,8 @@ impl PySupervisor {
     /// Cancels every task, starts no more, and waits until each stop is verified and written. Returns what
     /// was not seen to stop.
     ///
+    /// Called by a handler or a stopper, it does not wait for those.
+    ///
     /// Raises TimedOutError after `timeout` seconds (10), or IoError if incidents could not be written.
     /// Ctrl-C works.
     #[pyo3(signature = (timeout = None))]

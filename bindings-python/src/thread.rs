@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 
-use haltline::supervisor::{HostThread, Outcome, Supervisor};
+use haltline::supervisor::{HostThread, Outcome, Supervisor, become_errand};
 use haltline::{Error, ErrorKind};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
@@ -199,6 +199,13 @@ impl PyThreadTask {
     }
 }
 
+/// Says that this thread runs a handler or a stopper, so that a shutdown which that calls does not wait for it.
+#[pyfunction]
+fn _become_errand() {
+    become_errand();
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(_become_errand, module)?)?;
     module.add_class::<PyThreadTask>()
 }

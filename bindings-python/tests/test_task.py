@@ -287,3 +287,20 @@ except ImportError as refused:
 """)
     assert (done.returncode, done.stderr) == (0, "")
     assert "datetime" in done.stdout
+
+
+def test_a_handler_that_shuts_down_does_not_wait_for_itself(supervisor):
+    left = []
+
+    def end(outcome):
+        try:
+            left.append(supervisor.shutdown(3))
+        except haltline.Error as raised:
+            left.append(raised)
+
+    task = supervisor.start("ill", "attack")
+    task.on_cancel(end)
+    task.cancel("now")
+    task.finish()
+    until(lambda: left)
+    assert left == [[]]

@@ -35,6 +35,12 @@ pub(crate) fn become_watcher() {
     ROLE.set(Role::Watcher);
 }
 
+/// Says that the calling thread, until its end, runs host code that haltline waits for: a shutdown that this code asks
+/// for does not wait for it. For bindings whose handlers run on threads of their language.
+pub fn become_errand() {
+    ROLE.set(Role::Errand);
+}
+
 /// Whether the calling thread must run no host code.
 pub(crate) fn is_watcher() -> bool {
     ROLE.get() == Role::Watcher
@@ -151,7 +157,7 @@ impl Drop for Errands {
 
 impl Crew {
     fn work(&self) {
-        ROLE.set(Role::Errand);
+        become_errand();
         let mut state = self.state.lock();
         loop {
             if let Some(work) = state.waiting.pop_front() {

@@ -8,7 +8,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 | [`error`], [`clock`], [`duration`], `id`, `file`, `secret`, `timer` |
+//! | 0 | [`error`], [`clock`], [`duration`], `errand`, `id`, `file`, `secret`, `timer` |
 //! | 2 | [`event`] |
 //! | 3 | [`monitor`] |
 //! | 5 | [`supervisor`] |

@@ -7,6 +7,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from haltline._haltline import _become_errand
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -61,6 +63,7 @@ class Server:
         return enough
 
     def _serve(self) -> None:
+        _become_errand()
         while True:
             try:
                 method, done = self._calls.get(timeout=_LINGER)

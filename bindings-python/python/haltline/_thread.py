@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from haltline._haltline import Cancelled
+from haltline._haltline import Cancelled, _become_errand
 from haltline._parameter import place_of_task
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def handle(handler: Callable[[str], object], outcome: str, done: Callable[[], ob
 
 def _call(handler: Callable[[str], object], outcome: str, done: Callable[[], object]) -> None:
     try:
+        _become_errand()
         handler(outcome)
     finally:
         done()

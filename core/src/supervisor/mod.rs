@@ -27,6 +27,8 @@ mod table;
 mod task;
 mod watch;
 
+#[doc(hidden)]
+pub use crate::errand::become_errand;
 pub use builder::SupervisorBuilder;
 pub use cause::{Cancelled, Cause};
 pub use command::{Command, Finished, ProcessTask};
