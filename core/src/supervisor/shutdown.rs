@@ -1,5 +1,6 @@
 //! The orderly end of a supervisor.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use super::cause::Cause;
 use super::executor::process;
 use super::incident::TaskSummary;
 use super::outcome::Outcome;
+use super::record::Record;
 use super::supervisor::Supervisor;
 use crate::errand::join_by;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +28,8 @@ impl Supervisor {
 
     /// Cancels every task, starts no more, and waits until each stop is verified and written and every `on_cancel`
     /// handler has returned. Returns what was not seen to stop; if nothing, the threads of all this have left too, unless
-    /// the subscriber of the log hangs.
+    /// the subscriber of the log hangs. After an error it can be called again, and returns then what the calls before
+    /// have found as well.
     ///
     /// Called by a handler or a [`Stopper`](super::Stopper), it does not wait for those.
     ///
@@ -37,6 +40,16 @@ impl Supervisor {
     /// # Blocking
     /// For at most `limit`.
     pub fn shutdown(&self, limit: Duration) -> Result<Vec<TaskSummary>> {
+        let mut records = std::mem::take(&mut *self.0.ending.lock());
+        let left = self.end_by(limit, &mut records);
+        if left.is_err() {
+            self.0.ending.lock().append(&mut records);
+        }
+        left
+    }
+
+    /// Adds the running tasks to `records`, and ends them all.
+    fn end_by(&self, limit: Duration, records: &mut Vec<Arc<Record>>) -> Result<Vec<TaskSummary>> {
         let inner = self.inner();
         // A limit beyond what the clock can hold is no limit.
         let begun = Instant::now();
@@ -44,10 +57,11 @@ impl Supervisor {
         inner.closing.store(true, Ordering::SeqCst);
         inner.cancel_all(&Cause::Shutdown);
         inner.alarm.ring();
-        let mut records = Vec::new();
-        inner.table.collect(&mut records);
+        inner.table.collect(records);
+        records.sort_unstable_by_key(|record| record.id);
+        records.dedup_by_key(|record| record.id);
         let mut late = 0;
-        for record in &records {
+        for record in records.iter() {
             if !inner.threaded {
                 inner.pass(inner.now());
             }
@@ -95,6 +109,25 @@ mod tests {
     use super::*;
     use crate::supervisor::state::Request;
     use crate::supervisor::watch::Begin;
+
+    /// As bindings do, which wait in slices.
+    #[test]
+    fn a_task_whose_stop_is_not_proved_is_told_by_the_call_that_comes_to_the_end() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let inner = supervisor.inner();
+        let unproved = supervisor.start("unproved", "heal").unwrap();
+        let slow = supervisor.start("slow", "heal").unwrap();
+        assert_eq!(supervisor.shutdown(Duration::ZERO).unwrap_err().kind(), ErrorKind::TimedOut);
+        let record = unproved.token().record().clone();
+        drop(unproved);
+        inner.pass(inner.now());
+        // As it ends where a guardian was killed: it is not listed any more.
+        record.settle(Outcome::StillRunning);
+        assert_eq!(supervisor.shutdown(Duration::ZERO).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(slow);
+        let left = supervisor.shutdown(Duration::from_secs(20)).unwrap();
+        assert_eq!(left.iter().map(|task| task.name.as_str()).collect::<Vec<_>>(), ["unproved"]);
+    }
 
     /// Between the moment at which a sample's thread has asked a task and the one at which it hands the cancellation
     /// over, that thread may be held up for long.

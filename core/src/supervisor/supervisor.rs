@@ -22,6 +22,7 @@ use super::home::Homes;
 use super::incident::{Incident, Report, TaskSummary};
 use super::inner::Inner;
 use super::profile::{Profile, Profiles};
+use super::record::Record;
 use super::session::Session;
 use super::shutdown::FOREVER;
 use super::stopper::Stopper;
@@ -46,6 +47,9 @@ pub(super) struct Handle {
     monitor: Monitor,
     /// The thread that climbs the ladders, until a shutdown has waited for it.
     pub(super) watch: Mutex<Option<JoinHandle<()>>>,
+    /// The tasks that a shutdown found which has not come to its end. One whose stop cannot be proved leaves the table,
+    /// and the next call still tells of it.
+    pub(super) ending: Mutex<Vec<Arc<Record>>>,
 }
 
 impl Drop for Handle {
@@ -116,7 +120,9 @@ impl Supervisor {
     }
 
     pub(crate) fn new(inner: Arc<Inner>, monitor: Monitor) -> Self {
-        Supervisor(Arc::new(Handle { homes: Homes::new(&inner), inner, monitor, watch: Mutex::default() }))
+        let homes = Homes::new(&inner);
+        let (watch, ending) = (Mutex::default(), Mutex::default());
+        Supervisor(Arc::new(Handle { homes, inner, monitor, watch, ending }))
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
