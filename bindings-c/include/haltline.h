@@ -716,6 +716,9 @@ enum hl_status hl_process_take_stderr(const struct hl_process *process, int32_t 
 /// Reads a profile from JSON, as a file called after name would be read. extends means the profiles of supervisor,
 /// or the six built in if that is NULL. It is not added anywhere.
 ///
+/// The profile has the settings that the JSON gives and no others, also under the name of a built-in one, whose place it
+/// takes where it is added: a built-in is {"extends": "attack"}, or what hl_supervisor_profile gives.
+///
 /// HL_INVALID_PROFILE naming the key and the value.
 enum hl_status hl_profile_parse(const struct hl_supervisor *supervisor,
                                 const char *name,

@@ -26,6 +26,9 @@ pub(crate) fn give(profile: Profile) -> *const hl_profile {
 /// Reads a profile from JSON, as a file called after name would be read. extends means the profiles of supervisor,
 /// or the six built in if that is NULL. It is not added anywhere.
 ///
+/// The profile has the settings that the JSON gives and no others, also under the name of a built-in one, whose place it
+/// takes where it is added: a built-in is {"extends": "attack"}, or what hl_supervisor_profile gives.
+///
 /// HL_INVALID_PROFILE naming the key and the value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_profile_parse(

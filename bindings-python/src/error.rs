@@ -67,7 +67,9 @@ fn error_class<'py>(
 
 fn cancelled_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let doc = "The task that runs this code was asked to stop: let it pass.\n\n\
-        Derives from BaseException, so that `except Exception` does not swallow it.\n\
+        Derives from BaseException, as asyncio.CancelledError does: neither `except Exception` nor an error handler of \
+        Flask sees it. Catch it where the work begins, around the `with` block of the task or the call of the function \
+        that is one; what catches every exception at a border, as a server does, has to name it there.\n\
         `task_id` is the id of the task and `cause` says why: `kind` is breach, asked, shutdown, guardian_killed or leftovers, and `message` is a sentence.";
     let none = py.None().into_bound(py);
     let empty = PyDict::new(py).into_any();

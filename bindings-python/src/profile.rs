@@ -12,6 +12,10 @@ use crate::{error, json};
 
 /// The named safety settings of tasks. Immutable.
 ///
+/// Made from nothing but its settings: `Profile("attack")` has no limits, and where it is added it takes the place
+/// of the built-in of that name. The built-in is `Profile.built_in("attack")`, and `extends="attack"` begins with its
+/// settings.
+///
 /// `Profile("raid", extends="attack", max_duration=5.0, host={"max_cpu_percent": 80})`: the settings are the
 /// keys of a profile file. `extends` takes a Profile, or the name of a built-in one. Durations are seconds,
 /// texts such as "5m", or timedelta. None removes an inherited limit. Raises InvalidProfileError naming key

@@ -39,7 +39,10 @@ pub struct ProfileBuilder {
 }
 
 impl Profile {
-    /// Starts a profile of this name.
+    /// Starts a profile of this name, without limits whatever the name.
+    ///
+    /// A built-in profile is [`Profile::built_in`]; [`extends`](ProfileBuilder::extends) begins with its settings. A
+    /// profile under the name of a built-in one takes its place where it is added.
     pub fn builder(name: impl Into<String>) -> ProfileBuilder {
         ProfileBuilder { name: name.into(), base: None, changes: Vec::new() }
     }
