@@ -11,6 +11,9 @@ use pyo3::types::{PyDict, PyList, PyString};
 use crate::event::PySubscription;
 use crate::{argument, error, json};
 
+/// The longest time that a signal can say.
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// Samples the machine in the background, and takes the signals that the host feeds.
 ///
 /// `Monitor(interval=1.0, history=300)`: takes a sample every `interval` (10 ms to 10 minutes) and keeps the
@@ -199,16 +202,15 @@ impl PyMonitor {
         self.signals.stalled().map(|gap| gap.as_secs_f64())
     }
 
-    /// A latency was measured. More than an hour counts as an hour.
+    /// A latency was measured, in seconds. Raises InvalidArgumentError for more than an hour, as where milliseconds
+    /// are given: write `latency("5ms")`.
     fn latency(&self, seconds: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.signals.latency(argument::time(seconds, "seconds")?);
-        Ok(())
+        self.signals.latency_ms(measured(seconds)?).map_err(error::raised)
     }
 
-    /// A response took this long. More than an hour counts as an hour.
+    /// A response took this long, in seconds. Raises as `latency`.
     fn response(&self, seconds: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.signals.response(argument::time(seconds, "seconds")?);
-        Ok(())
+        self.signals.response_ms(measured(seconds)?).map_err(error::raised)
     }
 
     /// Measures a block or a function as a response: `with monitor.time():` or `@monitor.time()`.
@@ -264,6 +266,18 @@ fn sample<'py>(py: Python<'py>, sample: &Sample) -> PyResult<Bound<'py, PyDict>>
         shown.set_item("busy", cpu.busy.as_secs_f64())?;
     }
     Ok(dict)
+}
+
+/// A measured time, in milliseconds.
+fn measured(seconds: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let time = argument::time(seconds, "seconds")?;
+    if time > HOUR {
+        let seconds = time.as_secs_f64();
+        let message =
+            format!("seconds: {seconds} is more than an hour; milliseconds are written \"{seconds}ms\"");
+        return Err(error::invalid(message));
+    }
+    Ok(time.as_secs_f64() * 1e3)
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -118,6 +118,9 @@ def test_bad_signals_are_refused(monitor):
     for value in (-1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="seconds"):
             monitor.latency(value)
+    for signal in (monitor.latency, monitor.response):
+        with pytest.raises(haltline.InvalidArgumentError, match=r'5000 is more than an hour; .* "5000ms"'):
+            signal(5000)
     with pytest.raises(ValueError, match="mana"):
         monitor.gauge("mana", float("nan"))
     with pytest.raises(TypeError):
@@ -226,3 +229,11 @@ def test_two_process_tables_tell_who_used_most_in_between():
     assert len(after.by_memory(1)) == 1
     with pytest.raises(TypeError):
         after.by_cpu(None, 1)
+
+
+def test_a_timed_block_of_more_than_an_hour_counts_as_an_hour(monitor, monkeypatch):
+    clock = iter([0.0, 5000.0])
+    monkeypatch.setattr("haltline._decorator.perf_counter", lambda: next(clock))
+    with monitor.time():
+        pass
+    assert monitor.sample_now()["signals"]["response_ms"] == pytest.approx(3_600_000)

@@ -51,6 +51,10 @@ def task(
     return decorate
 
 
+# Seconds. What takes longer is not refused: it is no mistake of a unit.
+_LONGEST = 3600.0
+
+
 class Timer:
     """What `Monitor.time` returns: measures a block, or every call of a function, as a response."""
 
@@ -65,7 +69,7 @@ class Timer:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._monitor.response(perf_counter() - self._began.pop())
+        self._monitor.response(min(perf_counter() - self._began.pop(), _LONGEST))
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         refuse(function, "@monitor.time()")
@@ -77,6 +81,6 @@ class Timer:
             try:
                 return function(*args, **kwargs)
             finally:
-                monitor.response(perf_counter() - began)
+                monitor.response(min(perf_counter() - began, _LONGEST))
 
         return timed
