@@ -57,7 +57,8 @@ impl PyEvent {
     }
 
     fn __repr__(&self) -> String {
-        format!("<haltline.Event {:?}>", self.0)
+        let subject = self.0.subject().map(|subject| format!(" {subject:?}")).unwrap_or_default();
+        format!("<haltline.Event {}{subject} {}>", self.0.topic(), self.0.data())
     }
 }
 

@@ -70,3 +70,13 @@ def test_a_host_publishes_events_of_its_own(supervisor):
         supervisor.publish("a", object())
     with pytest.raises(ValueError, match="drop_oldest"):
         supervisor.subscribe("a", policy="block")
+
+
+def test_an_event_is_shown_in_words_of_its_own(supervisor):
+    events = supervisor.subscribe("farm.*")
+    supervisor.publish("farm.began", {"field": 1}, subject="5")
+    supervisor.publish("farm.ended")
+    assert [repr(events.get(20)) for _ in range(2)] == [
+        '<haltline.Event farm.began "5" {"field":1}>',
+        "<haltline.Event farm.ended null>",
+    ]
