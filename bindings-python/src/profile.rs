@@ -2,8 +2,9 @@
 
 use std::hash::{Hash, Hasher};
 
-use haltline::Result;
 use haltline::supervisor::{IntoProfile, Profile, Profiles};
+use haltline::{Error, ErrorKind, Result};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use serde_json::Value;
@@ -50,7 +51,9 @@ impl PyProfile {
                 document.insert(key, base.name().into());
                 profiles.insert(base.clone());
             } else {
-                document.insert(key.clone(), json::to_value(&value, &key)?);
+                let value =
+                    json::to_value(&value, &key).map_err(|fault| in_profile(name, fault, value.py()))?;
+                document.insert(key, value);
             }
         }
         parsed(&profiles, name, &Value::Object(document).to_string())
@@ -168,6 +171,15 @@ impl PyProfile {
             Some(limits) => json::from_value(py, limits),
             None => Ok(PyDict::new(py).into_any()),
         }
+    }
+}
+
+/// A value that no document can hold is a fault of the profile, as one that no profile can.
+fn in_profile(name: &str, fault: PyErr, py: Python<'_>) -> PyErr {
+    if fault.is_instance_of::<PyValueError>(py) {
+        error::raised(Error::new(ErrorKind::InvalidProfile, format!("profile {name:?}: {}", fault.value(py))))
+    } else {
+        fault
     }
 }
 
