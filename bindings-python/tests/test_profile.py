@@ -104,7 +104,7 @@ def test_bad_settings_name_key_and_value(settings, named):
 
 def test_values_that_no_profile_can_hold_are_refused():
     for value in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="max_cpu_percent"):
+        with pytest.raises(haltline.InvalidProfileError, match=r'"bad".*max_cpu_percent'):
             Profile("bad", host={"max_cpu_percent": value})
     with pytest.raises(TypeError, match="max_duration"):
         Profile("bad", max_duration=object())
@@ -153,6 +153,10 @@ def test_a_running_task_takes_another_profile_when_asked(supervisor):
 
 
 def test_a_cap_of_no_cancellations_is_refused():
+    with pytest.raises(
+        haltline.InvalidArgumentError, match="settle: 1e300 is longer than 100 years, the longest"
+    ):
+        haltline.Supervisor(settle=1e300)
     with pytest.raises(haltline.InvalidArgumentError, match="max_cancellations_per_minute is 0"):
         haltline.Supervisor(max_cancellations_per_minute=0)
 

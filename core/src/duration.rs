@@ -145,7 +145,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
 }
 
 fn too_long(value: impl fmt::Display) -> Invalid {
-    Invalid(format!("{value} is longer than 100 years; leave the limit out if there is to be none"))
+    Invalid(format!("{value} is longer than 100 years, the longest that can be given"))
 }
 
 /// The text quoted, cut to a length that fits a line.
