@@ -1,8 +1,10 @@
 //! Arguments that several calls take.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use haltline::duration;
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyString, PyType};
@@ -38,4 +40,32 @@ fn expected(value: &Bound<'_, PyAny>, name: &str) -> PyErr {
 /// A time, or `None` for no end of it.
 pub(crate) fn limit(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Option<Duration>> {
     value.map(|v| time(v, name)).transpose()
+}
+
+/// A text.
+pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, name: &str) -> PyResult<&'a str> {
+    match value.cast::<PyString>() {
+        Ok(text) => text.to_str(),
+        Err(_) => Err(wrong_type(name, "a text", value)),
+    }
+}
+
+/// A whole number, in the range that `T` has.
+pub(crate) fn count<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str) -> PyResult<T> {
+    match value.extract() {
+        Ok(number) => in_range(number, name),
+        Err(refused) if refused.is_instance_of::<PyOverflowError>(value.py()) => {
+            Err(out_of_range(value, name))
+        }
+        Err(_) => Err(wrong_type(name, "a whole number", value)),
+    }
+}
+
+/// As [`count`], for a number that has a default.
+pub(crate) fn in_range<T: TryFrom<i64>>(number: i64, name: &str) -> PyResult<T> {
+    T::try_from(number).map_err(|_| out_of_range(number, name))
+}
+
+fn out_of_range(number: impl Display, name: &str) -> PyErr {
+    invalid(format!("{name}: {number} is out of range; give a whole number from 0"))
 }

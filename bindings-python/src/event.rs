@@ -90,7 +90,8 @@ impl PyGap {
 pub(crate) struct PySubscription(Subscription);
 
 impl PySubscription {
-    pub(crate) fn new(bus: &Bus, pattern: &str, bound: usize, policy: &str) -> PyResult<Self> {
+    pub(crate) fn new(bus: &Bus, pattern: &str, bound: i64, policy: &str) -> PyResult<Self> {
+        let bound = argument::in_range(bound, "bound")?;
         let policy = match policy {
             "drop_oldest" => Policy::DropOldest,
             "drop_newest" => Policy::DropNewest,

@@ -48,7 +48,7 @@ impl PyMonitor {
     fn new(
         py: Python<'_>,
         interval: Option<&Bound<'_, PyAny>>,
-        history: usize,
+        history: i64,
         stall_after: Option<&Bound<'_, PyAny>>,
         sources: Option<&Bound<'_, PyAny>>,
         probe: Option<&Bound<'_, PyAny>>,
@@ -59,6 +59,7 @@ impl PyMonitor {
         let proc_root = proc_root.unwrap_or_else(|| chosen.proc_root().to_owned());
         let cgroup_root = cgroup_root.unwrap_or_else(|| chosen.cgroup_root().to_owned());
         chosen = chosen.roots(proc_root, cgroup_root);
+        let history = argument::in_range(history, "history")?;
         let mut builder = Monitor::builder().history(history).sources(chosen);
         if let Some(probe) = probe {
             let parts: PyResult<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)> = probe.extract();
@@ -94,7 +95,8 @@ impl PyMonitor {
     }
 
     /// The last `count` samples, the oldest first.
-    fn recent<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyList>> {
+    fn recent<'py>(&self, py: Python<'py>, count: &Bound<'_, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let count = argument::count(count, "count")?;
         list(py, &py.detach(|| self.monitor.recent(count)))
     }
 
@@ -140,7 +142,8 @@ impl PyMonitor {
     /// long.
     ///
     /// Raises IoError if the list of processes cannot be read.
-    fn top_processes<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyAny>> {
+    fn top_processes<'py>(&self, py: Python<'py>, count: &Bound<'_, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let count = argument::count(count, "count")?;
         let top = py.detach(|| self.monitor.top_processes(count)).map_err(error::raised)?;
         json::object(py, &top)
     }
@@ -148,14 +151,19 @@ impl PyMonitor {
     /// The `count` processes with most resident memory, the largest first. Their CPU is that since they began.
     ///
     /// Raises IoError if the list of processes cannot be read.
-    fn top_processes_by_memory<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyAny>> {
+    fn top_processes_by_memory<'py>(
+        &self,
+        py: Python<'py>,
+        count: &Bound<'_, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let count = argument::count(count, "count")?;
         let top = py.detach(|| self.monitor.top_processes_by_memory(count)).map_err(error::raised)?;
         json::object(py, &top)
     }
 
     /// Subscribes to what the monitor tells, `monitor.sample` and `monitor.degraded`, as `Supervisor.subscribe`.
     #[pyo3(signature = (pattern, *, bound = 1024, policy = "drop_oldest"))]
-    fn subscribe(&self, pattern: &str, bound: usize, policy: &str) -> PyResult<PySubscription> {
+    fn subscribe(&self, pattern: &str, bound: i64, policy: &str) -> PyResult<PySubscription> {
         PySubscription::new(self.monitor.bus(), pattern, bound, policy)
     }
 

@@ -3,7 +3,7 @@
 use haltline::monitor::ProcessTable;
 use pyo3::prelude::*;
 
-use crate::{error, json};
+use crate::{argument, error, json};
 
 /// What each process of the machine had used when it was read: `ProcessTable()`. Two of them tell who used most in
 /// between, without waiting. Immutable; `len()` says how many processes there were.
@@ -25,15 +25,17 @@ impl PyProcessTable {
         &self,
         py: Python<'py>,
         before: &Bound<'_, PyProcessTable>,
-        count: usize,
+        count: &Bound<'_, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let count = argument::count(count, "count")?;
         let before = &before.get().0;
         json::object(py, &py.detach(|| self.0.by_cpu(before, count)))
     }
 
     /// The `count` processes with most resident memory, the largest first. Their CPU is the average since they
     /// began.
-    fn by_memory<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyAny>> {
+    fn by_memory<'py>(&self, py: Python<'py>, count: &Bound<'_, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let count = argument::count(count, "count")?;
         json::object(py, &py.detach(|| self.0.by_memory(count)))
     }
 

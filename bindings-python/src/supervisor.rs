@@ -65,7 +65,7 @@ impl PySupervisor {
         min_share: Option<f64>,
         settle: Option<&Bound<'_, PyAny>>,
         verify: Option<&Bound<'_, PyAny>>,
-        max_cancellations_per_minute: Option<u32>,
+        max_cancellations_per_minute: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let mut builder = Supervisor::builder();
         let store = match profile_folder {
@@ -99,7 +99,8 @@ impl PySupervisor {
             builder = builder.verify(verify);
         }
         if let Some(most) = max_cancellations_per_minute {
-            builder = builder.max_cancellations_per_minute(most);
+            builder =
+                builder.max_cancellations_per_minute(argument::count(most, "max_cancellations_per_minute")?);
         }
         let supervisor = Arc::new(py.detach(|| builder.start()).map_err(error::raised)?);
         exit::remember(Arc::downgrade(&supervisor));
@@ -115,10 +116,15 @@ impl PySupervisor {
     /// tasks are open, what each of them uses is unknown: it breaks no CPU limit and is blamed for nothing. At other
     /// times a section is charged with all that its thread uses.
     #[inline]
-    fn start(&self, py: Python<'_>, name: &str, profile: &Bound<'_, PyAny>) -> PyResult<Py<PyTask>> {
+    fn start(
+        &self,
+        py: Python<'_>,
+        name: &Bound<'_, PyAny>,
+        profile: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyTask>> {
+        let name = argument::text(name, "name")?.to_owned();
         let (profile, coroutine) = (Given::of(profile)?, coroutine::current(py)?);
-        let task =
-            self.supervisor.start_in_coroutine(name.to_owned(), profile, coroutine).map_err(error::raised)?;
+        let task = self.supervisor.start_in_coroutine(name, profile, coroutine).map_err(error::raised)?;
         PyTask::create(py, task)
     }
 
@@ -183,11 +189,11 @@ impl PySupervisor {
     fn start_with(
         &self,
         py: Python<'_>,
-        name: &str,
+        name: &Bound<'_, PyAny>,
         profile: &Bound<'_, PyAny>,
         stopper: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyCustomTask>> {
-        PyCustomTask::start(py, &self.supervisor, name, Given::of(profile)?, stopper)
+        PyCustomTask::start(py, &self.supervisor, argument::text(name, "name")?, Given::of(profile)?, stopper)
     }
 
     /// Runs a command as a task to its end, in the manner of subprocess.run: the whole process tree, wherever
@@ -287,8 +293,9 @@ impl PySupervisor {
 
     /// The latest incidents, the newest first. The last 1,024 are kept.
     #[pyo3(signature = (most = 1024))]
-    fn incidents(&self, py: Python<'_>, most: usize) -> Vec<PyIncident> {
-        py.detach(|| self.supervisor.incidents(most)).into_iter().map(PyIncident).collect()
+    fn incidents(&self, py: Python<'_>, most: i64) -> PyResult<Vec<PyIncident>> {
+        let most = argument::in_range(most, "most")?;
+        Ok(py.detach(|| self.supervisor.incidents(most)).into_iter().map(PyIncident).collect())
     }
 
     /// Writes the incidents kept in memory to `path`, one JSON line each, the oldest first; a file that is there
@@ -311,15 +318,15 @@ impl PySupervisor {
     }
 
     /// Begins a named session; tasks that start until its end, and their incidents, belong to it.
-    fn session(&self, name: &str) -> PySession {
-        PySession::begin(&self.supervisor, name)
+    fn session(&self, name: &Bound<'_, PyAny>) -> PyResult<PySession> {
+        Ok(PySession::begin(&self.supervisor, argument::text(name, "name")?))
     }
 
     /// Subscribes to topics such as `task.*`; `>` at the end is everything below. Of more than `bound`
     /// waiting events the oldest are lost, or with `policy` drop_newest those that come, and a Gap tells so.
     /// Raises InvalidArgumentError.
     #[pyo3(signature = (pattern, *, bound = 1024, policy = "drop_oldest"))]
-    fn subscribe(&self, pattern: &str, bound: usize, policy: &str) -> PyResult<PySubscription> {
+    fn subscribe(&self, pattern: &str, bound: i64, policy: &str) -> PyResult<PySubscription> {
         PySubscription::new(self.supervisor.bus(), pattern, bound, policy)
     }
 

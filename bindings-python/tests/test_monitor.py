@@ -125,10 +125,17 @@ def test_bad_signals_are_refused(monitor):
         monitor.gauge("mana", float("nan"))
     with pytest.raises(TypeError):
         monitor.gauge("mana", "full")
-    with pytest.raises(OverflowError):
-        monitor.recent(-1)
-    with pytest.raises(ValueError, match="history"):
-        haltline.Monitor(history=10**9)
+    for asked in (monitor.recent, monitor.top_processes, monitor.top_processes_by_memory):
+        for wrong in (-1, 10**30):
+            with pytest.raises(haltline.InvalidArgumentError, match=f"count: {wrong} is out of range"):
+                asked(wrong)
+        with pytest.raises(TypeError, match="count: expected a whole number, not str"):
+            asked("ten")
+    for history in (10**9, -1):
+        with pytest.raises(haltline.InvalidArgumentError, match="history"):
+            haltline.Monitor(history=history)
+    with pytest.raises(haltline.InvalidArgumentError, match="bound: -1 is out of range"):
+        monitor.subscribe(">", bound=-1)
 
 
 def test_only_the_sources_that_were_chosen_are_read(tmp_path):

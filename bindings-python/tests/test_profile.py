@@ -159,6 +159,13 @@ def test_a_cap_of_no_cancellations_is_refused():
         haltline.Supervisor(settle=1e300)
     with pytest.raises(haltline.InvalidArgumentError, match="max_cancellations_per_minute is 0"):
         haltline.Supervisor(max_cancellations_per_minute=0)
+    for wrong in (-1, 10**30):
+        with pytest.raises(
+            haltline.InvalidArgumentError, match=f"max_cancellations_per_minute: {wrong} is out"
+        ):
+            haltline.Supervisor(max_cancellations_per_minute=wrong)
+    with pytest.raises(TypeError, match="max_cancellations_per_minute: expected a whole number, not str"):
+        haltline.Supervisor(max_cancellations_per_minute="ten")
 
 
 def test_a_folder_is_read_and_reloaded(tmp_path):

@@ -304,3 +304,9 @@ def test_a_handler_that_shuts_down_does_not_wait_for_itself(supervisor):
     task.finish()
     until(lambda: left)
     assert left == [[]]
+
+
+def test_a_name_that_is_no_text_is_named(supervisor):
+    for wrong in (lambda: supervisor.start(5, "attack"), lambda: supervisor.session(5)):
+        with pytest.raises(TypeError, match="name: expected a text, not int"):
+            wrong()
