@@ -348,7 +348,8 @@ void hl_supervisor_free(struct hl_supervisor *supervisor);
 /// function of a stopper may still be called.
 ///
 /// HL_TIMED_OUT if a stop was not verified, or a callback not back, within timeout_ms; HL_IO if incidents could not
-/// be written. Not to be called by callbacks.
+/// be written. Then it can be called again, and counts what the calls before have found as well. Not to be called by
+/// callbacks.
 enum hl_status hl_supervisor_shutdown(const struct hl_supervisor *supervisor,
                                       uint64_t timeout_ms,
                                       size_t *left);

@@ -138,7 +138,8 @@ pub unsafe extern "C" fn hl_supervisor_free(supervisor: *mut hl_supervisor) {
 /// function of a stopper may still be called.
 ///
 /// HL_TIMED_OUT if a stop was not verified, or a callback not back, within timeout_ms; HL_IO if incidents could not
-/// be written. Not to be called by callbacks.
+/// be written. Then it can be called again, and counts what the calls before have found as well. Not to be called by
+/// callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_supervisor_shutdown(
     supervisor: *const hl_supervisor,

@@ -400,7 +400,8 @@ impl PySupervisor {
     /// Cancels every task, starts no more, and waits until each stop is verified and written. Returns what
     /// was not seen to stop.
     ///
-    /// Called by a handler or a stopper, it does not wait for those.
+    /// Called by a handler or a stopper, it does not wait for those. After an error it can be called again, and
+    /// returns then what the calls before have found as well.
     ///
     /// Raises TimedOutError after `timeout` seconds (10), or IoError if incidents could not be written.
     /// Ctrl-C works.
