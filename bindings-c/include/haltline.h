@@ -345,11 +345,12 @@ void hl_supervisor_free(struct hl_supervisor *supervisor);
 
 /// Cancels every task, starts no more, and waits until each stop is verified and written and every callback has
 /// returned. left, which may be NULL, gets the number of tasks that were not seen to stop; only if there are any, a
-/// function of a stopper may still be called.
+/// function of a stopper may still be called. A command that another thread is just starting is a task all the same,
+/// and is cancelled.
 ///
-/// HL_TIMED_OUT if a stop was not verified, or a callback not back, within timeout_ms; HL_IO if incidents could not
-/// be written. Then it can be called again, and counts what the calls before have found as well. Not to be called by
-/// callbacks.
+/// HL_TIMED_OUT if a stop was not verified, a start not over, or a callback not back, within timeout_ms; HL_IO if
+/// incidents could not be written. Then it can be called again, and counts what the calls before have found as well.
+/// Not to be called by callbacks.
 enum hl_status hl_supervisor_shutdown(const struct hl_supervisor *supervisor,
                                       uint64_t timeout_ms,
                                       size_t *left);

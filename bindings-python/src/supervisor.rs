@@ -398,7 +398,8 @@ impl PySupervisor {
     }
 
     /// Cancels every task, starts no more, and waits until each stop is verified and written. Returns what
-    /// was not seen to stop.
+    /// was not seen to stop. A command that another thread is just starting is a task all the same, and is
+    /// cancelled.
     ///
     /// Called by a handler or a stopper, it does not wait for those. After an error it can be called again, and
     /// returns then what the calls before have found as well.

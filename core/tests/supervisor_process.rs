@@ -290,6 +290,37 @@ fn a_shutdown_waits_until_every_tree_is_gone() {
     assert_eq!(supervisor.status().active, 0);
 }
 
+/// The process that sleeps for this many seconds, by a search of the process table.
+fn sleeper(seconds: &str) -> Option<u32> {
+    let line = format!("sleep\0{seconds}\0");
+    let ids =
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    ids.into_iter()
+        .find(|pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c == line.as_bytes()))
+}
+
+#[test]
+fn a_shutdown_leaves_no_command_behind_that_was_just_being_started() {
+    for round in 0..3 {
+        let supervisor = supervisor();
+        let seconds = format!("98{}{round}", std::process::id());
+        // The start goes on until the guardian, which the command stops, is woken.
+        let script = format!("trap '' TERM; kill -STOP $PPID; exec sleep {seconds}");
+        let command = supervisor.command("sh").args(["-c".to_owned(), script]);
+        let starter = std::thread::spawn(move || command.spawn(quick("p").grace(S).build().unwrap()));
+        let begun = Instant::now();
+        while sleeper(&seconds).is_none() {
+            assert!(begun.elapsed() < 20 * S, "the command never ran");
+        }
+        assert!(supervisor.shutdown(30 * S).unwrap().is_empty());
+        assert_eq!(sleeper(&seconds), None, "runs on after the shutdown");
+        let task = starter.join().unwrap().expect("what was executed is a task");
+        assert_eq!(task.cause(), Some(Cause::Shutdown));
+        assert_eq!(supervisor.incidents(9).len(), 1);
+        assert_eq!(supervisor.command("true").output("heal").unwrap_err().kind(), ErrorKind::ShutDown);
+    }
+}
+
 #[test]
 fn streams_may_be_files_and_standard_error_may_follow_standard_output() {
     let supervisor = supervisor();

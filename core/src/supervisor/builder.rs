@@ -14,6 +14,7 @@ use super::inner::Inner;
 use super::profile::Profiles;
 use super::sampling::Usages;
 use super::session::Sessions;
+use super::starting::Starts;
 use super::supervisor::Supervisor;
 use super::table::Table;
 use crate::clock::{Clock, SystemClock, Time};
@@ -195,6 +196,7 @@ impl SupervisorBuilder {
             telling: InTurn::default(),
             log,
             retry: AtomicU64::new(Time::NEVER.as_nanos()),
+            starts: Starts::default(),
             closing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });

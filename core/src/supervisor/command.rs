@@ -154,7 +154,7 @@ impl Command {
             return Err(Error::new(ErrorKind::InvalidArgument, what));
         }
         let inner = self.supervisor.inner();
-        inner.open()?;
+        let _starting = inner.begin_start()?;
         self.spec.grace = profile.grace();
         let bounds = process::Bounds::of(profile.task());
         self.spec.memory_limit = bounds.memory;

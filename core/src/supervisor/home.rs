@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use super::executor::Executor;
 use super::inner::Inner;
+use super::limit::ExecutorKind;
 use super::profile::Profile;
 use super::record::Record;
 use super::table::{SHARDS, own_shard};
@@ -38,13 +39,17 @@ impl Homes {
     ) -> Result<Token> {
         let home = &self.0[own_shard()];
         let inner = &home.inner;
-        inner.open()?;
+        // A command runs already. It was let in before it was executed, and a shutdown waits for its task.
+        let let_in = executor.kind() == ExecutorKind::Process;
+        if !let_in {
+            inner.open()?;
+        }
         let started = inner.now();
         let (record, deadline) = inner.table.insert(profile, |id, place, profile| {
             Record::new(id, place, name, profile, started, executor, Arc::clone(home))
         });
         // A shutdown either found the record in the table, or began before this look.
-        if inner.closing.load(Ordering::SeqCst) {
+        if !let_in && inner.closing.load(Ordering::SeqCst) {
             record.finish();
             inner.open()?;
         }

@@ -15,6 +15,7 @@ use super::profile::Profiles;
 use super::record::Record;
 use super::sampling::{Busiest, Usages};
 use super::session::Sessions;
+use super::starting::Starts;
 use super::state::Request;
 use super::table::Table;
 use super::watch::{Active, Begin};
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) log: InTurn,
     /// When host code that had no thread is tried again.
     pub(crate) retry: AtomicU64,
+    /// Commands that are executed and not on the table yet.
+    pub(crate) starts: Starts,
     pub(crate) closing: AtomicBool,
     pub(crate) closed: AtomicBool,
 }

@@ -19,6 +19,7 @@ mod replace;
 mod sampling;
 mod session;
 mod shutdown;
+mod starting;
 mod state;
 pub mod stopper;
 #[allow(clippy::module_inception)]

@@ -31,10 +31,12 @@ impl Supervisor {
     /// the subscriber of the log hangs. After an error it can be called again, and returns then what the calls before
     /// have found as well.
     ///
+    /// A command that another thread is just starting is a task all the same, and is cancelled.
+    ///
     /// Called by a handler or a [`Stopper`](super::Stopper), it does not wait for those.
     ///
     /// # Errors
-    /// [`TimedOut`](ErrorKind::TimedOut) if some stop was not verified, or some handler not back, within `limit`;
+    /// [`TimedOut`](ErrorKind::TimedOut) if some stop was not verified, some start not over, or some handler not back, within `limit`;
     /// [`Io`](ErrorKind::Io) if incidents could not be written.
     ///
     /// # Blocking
@@ -57,6 +59,14 @@ impl Supervisor {
         inner.closing.store(true, Ordering::SeqCst);
         inner.cancel_all(&Cause::Shutdown);
         inner.alarm.ring();
+        // Kept at once: one of these may be settled and gone before the starts are over.
+        inner.table.collect(records);
+        if !inner.starts.wait(until) {
+            return Err(timed_out(
+                "a command was still being started at the end of the time given".to_owned(),
+            ));
+        }
+        inner.cancel_all(&Cause::Shutdown);
         inner.table.collect(records);
         records.sort_unstable_by_key(|record| record.id);
         records.dedup_by_key(|record| record.id);

@@ -90,6 +90,8 @@ impl Watched for Inner {
 
 impl Inner {
     fn pass_alone(self: &Arc<Self>, active: &mut Vec<Active>, now: Time) -> bool {
+        // Before the table is looked at: what is no longer being started is there.
+        let closing = self.closing.load(Ordering::Acquire) && !self.starts.any();
         for record in self.table.due(now) {
             self.check_between(&record);
             self.table.renote(&record, now);
@@ -106,7 +108,7 @@ impl Inner {
         let busy = active.iter().any(|a| !a.lingering);
         // Who is asked to stop and has not come into the inbox yet is in the table all the same.
         let all_known = self.inbox.lock().is_empty() && self.table.len() == active.len();
-        let over = self.closing.load(Ordering::Acquire) && !busy && all_known;
+        let over = closing && !busy && all_known;
         if over {
             self.closed.store(true, Ordering::SeqCst);
             // Whoever left before it could see that settles nothing itself: its end is looked for once more.
