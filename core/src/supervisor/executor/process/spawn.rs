@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::core::{Core, Parts};
+use super::follow::Follow;
 use super::group::Group;
 use super::image::{self, Image, above_streams, fill};
 use super::launch::{Launch, launch};
@@ -22,6 +23,7 @@ use super::output::{Ends, Flow, Streams};
 use super::table::Table;
 use super::wire::{News, PACKET, Payload, step};
 use super::{Command, ProcessId, TreeWatcher, cgroup, reactor};
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A guardian that says nothing for this long is given up.
@@ -71,10 +73,31 @@ pub(super) fn spawn(
         watcher,
         first: Table::system().stat(started.main.pid).filter(|s| s.start_time == started.main.start_time),
     }));
-    // From here on an error closes the connection, and the guardian then stops the tree.
-    let ends = streams.flow(&flow, &Arc::downgrade(&core))?;
-    reactor::follow(core.clone())?;
-    Ok((core, ends))
+    let followed = streams
+        .flow(&flow, &Arc::downgrade(&core))
+        .and_then(|ends| reactor::follow(core.clone()).map(|()| ends));
+    match followed {
+        Ok(ends) => Ok((core, ends)),
+        Err(error) => {
+            take_back(&core);
+            Err(error)
+        }
+    }
+}
+
+/// The command runs and nobody can follow it, for want of a thread: kills it, and waits until all of it is gone.
+#[cold]
+fn take_back(core: &Arc<Core>) {
+    core.kill();
+    let mut follow = Follow::new(core.clone());
+    let begun = Instant::now();
+    // What the system does not let go of is not waited for without end; its guardian goes on killing.
+    while !follow.is_done() && begun.elapsed() < PATIENCE {
+        follow.tick(SystemClock.now());
+        let pause = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+        let _ = rustix::event::poll(&mut [], Some(&pause));
+    }
+    reap(core.guardian_fd.as_ref());
 }
 
 /// A group that is removed again unless the tree uses it.

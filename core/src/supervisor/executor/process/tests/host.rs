@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{
-    Cgroups, INTERVAL, PATIENCE, Recorder, Tree, exists, marker, part, runs, shell, sleepers, spawn, until,
+    Cgroups, INTERVAL, Output, PATIENCE, Recorder, Tree, exists, marker, part, runs, shell, sleepers, spawn,
+    until,
 };
 
 fn say(word: &str) {
@@ -44,6 +45,7 @@ pub(super) fn play(part: &str, argument: &str) {
         "forked-host" => host(argument, true),
         "quiet-host" => quiet_host(),
         "subreaper" => subreaper(),
+        "threadless-host" => threadless_host(argument),
         "forked-handle" => forked_handle(),
         other => panic!("no part {other:?}"),
     }
@@ -232,4 +234,38 @@ fn a_forked_child_leaves_its_parents_trees_alone_and_can_have_its_own() {
     let (mut child, out) = part::child("forked-handle", "");
     assert_eq!(hear(&mut BufReader::new(out)), "apart");
     assert!(child.wait().unwrap().success());
+}
+
+/// A host that gets no thread: a stack as large as its environment asks for does not fit into its memory.
+fn threadless_host(argument: &str) {
+    let (mode, mark) = mode(argument);
+    for captured in [false, true] {
+        let mut command = shell(&format!("trap '' TERM ; setsid sleep {mark} & sleep {mark}"));
+        command.cgroups = mode;
+        command.grace = Duration::from_secs(60);
+        if captured {
+            command.stdout = Output::Capture(10);
+        }
+        let error = Tree::spawn(command, INTERVAL, Weak::<Recorder>::new()).unwrap_err();
+        // Any that names it: the shell may not have come to its sleepers.
+        let holds_mark = |line: &Vec<u8>| String::from_utf8_lossy(line).contains(&mark);
+        let lines = std::fs::read_dir("/proc").unwrap().flatten();
+        let left = lines.filter_map(|e| std::fs::read(e.path().join("cmdline")).ok()).filter(holds_mark);
+        say(&format!("{} {}", error.kind().slug(), left.count()));
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_followed_does_not_outlive_the_error() {
+    for mode in ["auto", "v1", "off"] {
+        let (mut child, out) = part::child_with(
+            "threadless-host",
+            &format!("{mode} {}", marker()),
+            &[("RUST_TEST_THREADS", "1"), ("RUST_MIN_STACK", "70000000000000")],
+        );
+        let mut out = BufReader::new(out);
+        assert_eq!(hear(&mut out), "spawn-failed 0");
+        assert_eq!(hear(&mut out), "spawn-failed 0");
+        assert!(child.wait().unwrap().success());
+    }
 }

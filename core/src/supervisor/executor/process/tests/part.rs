@@ -22,10 +22,16 @@ pub(super) fn command(part: &str) -> Command {
 
 /// This program as an ordinary child, with a process group of its own, that plays `part`; its standard output is piped.
 pub(super) fn child(part: &str, argument: &str) -> (Child, ChildStdout) {
+    child_with(part, argument, &[])
+}
+
+/// The same with more variables in its environment.
+pub(super) fn child_with(part: &str, argument: &str, env: &[(&str, &str)]) -> (Child, ChildStdout) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", ENTRY, "--nocapture"])
         .env(PART, part)
         .env(ARGUMENT, argument)
+        .envs(env.iter().copied())
         .stdout(Stdio::piped())
         .process_group(0)
         .spawn()
