@@ -19,15 +19,22 @@ impl Group {
         self.directories.iter().map(|d| d.join("cgroup.procs")).collect()
     }
 
-    /// Kills all members at once where the kernel can. Elsewhere it freezes them, so that they cannot fork
-    /// away from the signals that follow; [`thaw`](Group::thaw) then lets those take effect.
-    pub(crate) fn kill(&self) {
-        let Some(directory) = self.directories.first() else { return };
-        let _ = if self.is_v1 {
-            fs::write(directory.join("freezer.state"), "FROZEN")
-        } else {
-            fs::write(directory.join("cgroup.kill"), "1")
-        };
+    /// Kills all members at once where the kernel can, and returns whether it did. Elsewhere it freezes them, so that
+    /// they cannot fork away from the signals that follow; [`thaw`](Group::thaw) then lets those take effect.
+    pub(crate) fn kill(&self) -> bool {
+        let Some(directory) = self.directories.first() else { return false };
+        if self.is_v1 {
+            let _ = fs::write(directory.join("freezer.state"), "FROZEN");
+            return false;
+        }
+        fs::write(directory.join("cgroup.kill"), "1").is_ok()
+    }
+
+    /// Whether anything in it can still run, as the kernel counts; false where that is not known.
+    pub(crate) fn is_populated(&self) -> bool {
+        let Some(directory) = self.directories.first().filter(|_| !self.is_v1) else { return false };
+        let events = fs::read_to_string(directory.join("cgroup.events")).unwrap_or_default();
+        events.lines().any(|l| l == "populated 1")
     }
 
     /// Lets frozen members run, and so die.

@@ -95,6 +95,7 @@ fn begin(control: c_int, payload: c_int, host: c_int) -> Result<Guardian, (u32, 
     // The command has its streams and its directory; holding them here would keep pipes open and mounts busy.
     sys::close_all_but(&mut [control, host, signals]);
     sys::enter(c"/");
+    sys::hurry();
     let tree = Tree::new(group.filter(|_| started.grouped));
     let start_time = tree.table().stat(started.pid).map_or(0, |s| s.start_time);
     let news = News::Started { pid: started.pid, start_time, grouped: started.grouped };
@@ -121,8 +122,8 @@ enum Plan {
     Watch,
     /// It was asked to leave and is killed at this moment.
     Grace(Option<Instant>),
-    /// It is being killed; the pause before the next attempt.
-    Kill(Duration),
+    /// It is being killed; since when, when the next attempt is due, and how long that was waited for.
+    Kill { since: Instant, next: Instant, pause: Duration },
 }
 
 struct Guardian {
@@ -147,6 +148,10 @@ struct Guardian {
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// A group that the kernel has killed and that still has members by then is helped along one by one.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// More than a socket's buffer holds.
+const MOST_ORDERS: usize = 1024;
 /// More are not named, so that the socket's buffer cannot fill.
 const MOST_LEFTOVERS: usize = 64;
 
@@ -179,7 +184,7 @@ impl Guardian {
     fn timeout(&self) -> c_int {
         let wait = match self.plan {
             Plan::Grace(Some(until)) => until.saturating_duration_since(Instant::now()),
-            Plan::Kill(pause) => pause,
+            Plan::Kill { next, .. } => next.saturating_duration_since(Instant::now()),
             _ => return -1,
         };
         if self.empty { -1 } else { wait.as_millis().min(60_000) as c_int + 1 }
@@ -231,22 +236,29 @@ impl Guardian {
 
     fn obey(&mut self) {
         let mut packet = [0; PACKET];
-        while self.host_here {
+        let mut terminate = false;
+        // What comes after so many has another turn: a host that sends without end must not put off the asking.
+        for _ in 0..MOST_ORDERS {
+            if !self.host_here {
+                return;
+            }
             let order = match sys::receive_packet(self.control, &mut packet) {
-                None => return,
+                None => break,
                 Some(0) => return self.lose_host(),
                 Some(n) => Order::decode(packet.get(..n).unwrap_or_default()),
             };
             match order {
-                Some(Order::Terminate) => {
-                    self.asked = true;
-                    self.tree.terminate();
-                }
-                Some(Order::Kill) => self.kill(),
+                Some(Order::Terminate) => terminate = true,
+                // Whoever has no grace is not asked first: asking thousands takes its time.
+                Some(Order::Kill) => return self.kill(),
                 Some(Order::Signal(number)) if !self.main_left => self.tree.signal(self.main, number),
-                Some(Order::Quit) => self.lose_host(),
+                Some(Order::Quit) => return self.lose_host(),
                 _ => {}
             }
+        }
+        if terminate {
+            self.asked = true;
+            self.tree.terminate();
         }
     }
 
@@ -256,7 +268,7 @@ impl Guardian {
             return;
         }
         self.host_here = false;
-        if !self.empty && !matches!(self.plan, Plan::Grace(_) | Plan::Kill(_)) {
+        if !self.empty && !matches!(self.plan, Plan::Grace(_) | Plan::Kill { .. }) {
             self.stop();
         }
     }
@@ -270,18 +282,21 @@ impl Guardian {
 
     fn kill(&mut self) {
         self.asked = true;
-        self.tree.kill();
-        self.plan = Plan::Kill(SHORTEST_PAUSE);
+        let since = Instant::now();
+        self.tree.kill(false);
+        self.plan = Plan::Kill { since, next: Instant::now() + SHORTEST_PAUSE, pause: SHORTEST_PAUSE };
     }
 
     fn advance(&mut self) {
         match self.plan {
             Plan::Grace(Some(until)) if Instant::now() >= until => self.kill(),
-            Plan::Kill(pause) => {
+            // Every end of a child comes by here, and thousands may end: each is no reason for another attempt.
+            Plan::Kill { since, next, pause } if Instant::now() >= next => {
                 self.reap();
                 if !self.empty {
-                    self.tree.kill();
-                    self.plan = Plan::Kill((pause * 2).min(LONGEST_PAUSE));
+                    self.tree.kill(since.elapsed() >= PATIENCE);
+                    let pause = (pause * 2).min(LONGEST_PAUSE);
+                    self.plan = Plan::Kill { since, next: Instant::now() + pause, pause };
                 }
             }
             _ => {}

@@ -12,11 +12,13 @@ pub(crate) struct Tree {
     table: Table,
     me: u32,
     group: Option<Group>,
+    /// Id and start time of those that were sent SIGKILL. One is enough, and they may take a while to leave.
+    killed: HashSet<(u32, u64)>,
 }
 
 impl Tree {
     pub(crate) fn new(group: Option<Group>) -> Tree {
-        Tree { table: Table::system(), me: std::process::id(), group }
+        Tree { table: Table::system(), me: std::process::id(), group, killed: HashSet::new() }
     }
 
     pub(crate) fn table(&self) -> &Table {
@@ -38,14 +40,20 @@ impl Tree {
         self.send(&stopped, SIGCONT);
     }
 
-    /// One attempt to kill all. First everything is stopped, again and again until a look finds nothing new:
-    /// what is stopped cannot fork, so a burst of forks runs dry. Then everything is killed.
-    pub(crate) fn kill(&self) {
-        if let Some(group) = &self.group {
-            group.kill();
+    /// One attempt to kill all. A group is killed by the kernel, and while that goes on a walk through the tree
+    /// would only take processor time from those that are to die; with `thorough` it is made all the same, for
+    /// what left the group. Elsewhere everything is stopped first, again and again until a look finds nothing
+    /// new: what is stopped cannot fork, so a burst of forks runs dry. Then everything is killed.
+    pub(crate) fn kill(&mut self, thorough: bool) {
+        if let Some(group) = &self.group
+            && group.kill()
+            && group.is_populated()
+            && !thorough
+        {
+            return;
         }
         let mut stopped = HashSet::new();
-        let mut all = self.alive();
+        let mut all = self.not_killed();
         if all.len() > 1 {
             for _ in 0..MOST_ROUNDS {
                 let new: Vec<Stat> =
@@ -54,13 +62,20 @@ impl Tree {
                     break;
                 }
                 self.send(&new, SIGSTOP);
-                all = self.alive();
+                all = self.not_killed();
             }
         }
-        self.send(&all, SIGKILL);
+        let sent = self.send(&all, SIGKILL);
+        self.killed.extend(sent);
         if let Some(group) = &self.group {
             group.thaw();
         }
+    }
+
+    fn not_killed(&self) -> Vec<Stat> {
+        let mut all = self.alive();
+        all.retain(|s| !self.killed.contains(&(s.pid, s.start_time)));
+        all
     }
 
     /// One signal to one process of the tree.
@@ -81,15 +96,15 @@ impl Tree {
         }
     }
 
-    fn send(&self, targets: &[Stat], number: i32) {
+    /// Returns those to whom it was sent.
+    fn send(&self, targets: &[Stat], number: i32) -> Vec<(u32, u64)> {
         // An orphan made since the walk names the guardian as its parent; any other change of parent means
         // that the id now belongs to somebody else.
         let known: HashSet<u32> = targets.iter().map(|s| s.pid).chain([self.me]).collect();
         let parents: HashSet<u32> = targets.iter().map(|s| s.parent).collect();
         let is_member = |pid: u32| known.contains(&pid) || parents.contains(&pid);
-        for target in targets {
-            signal::send(&self.table, target, &Parents::Of(&is_member), number);
-        }
+        let send = |target: &&Stat| signal::send(&self.table, target, &Parents::Of(&is_member), number);
+        targets.iter().filter(send).map(|s| (s.pid, s.start_time)).collect()
     }
 }
 

@@ -167,16 +167,22 @@ impl Follow {
 
     fn look(&mut self, now: Time) {
         let core = self.core.clone();
+        if self.meter.table().stat(core.guardian.pid).is_some_and(|s| s.state == b'T') {
+            core.wake_guardian();
+        }
+        if core.kill_since().is_some_and(|since| now.since(since) < HELP_AFTER) {
+            // The guardian is at it. A walk through a burst of forks would hold up the news of its end.
+            self.next = now + LONG_PAUSE;
+            return;
+        }
         let limits = core.limits();
+        self.tell_of_crowd(limits, now);
         let (mut seen, alive) = self.measure(limits, now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
         let forced = core.kill_since().filter(|since| now.since(*since) >= HELP_AFTER);
         if forced.is_some() {
             self.kill_known(&alive);
-        }
-        if self.meter.table().stat(core.guardian.pid).is_some_and(|s| s.state == b'T') {
-            core.wake_guardian();
         }
         {
             let mut known = core.known.lock();
@@ -217,6 +223,23 @@ impl Follow {
             return seen;
         }
         room::with_own_descriptors(look).unwrap_or(seen)
+    }
+
+    /// A burst of forks is told of before it is looked at one by one, which takes the longer the more there are.
+    fn tell_of_crowd(&self, limits: Limits, now: Time) {
+        let core = &self.core;
+        let (Some(most), Some(group), None) = (limits.processes, &core.group, core.kill_since()) else {
+            return;
+        };
+        let Some(count) = group.members().map(|m| m.len() as u64).filter(|n| *n > most) else { return };
+        let told = {
+            let last = &mut core.known.lock().last_use;
+            *last = TreeUse { processes: Some(count), at: now, ..*last };
+            core.watcher.upgrade()
+        };
+        if let Some(watcher) = told {
+            watcher.looked();
+        }
     }
 
     /// The guardian's word is checked: nothing below it, nothing that was known, nothing in the group. What cannot be
@@ -262,8 +285,16 @@ impl Follow {
     }
 
     fn kill_known(&self, alive: &[Stat]) {
-        if let Some(group) = &self.core.group {
-            group.kill();
+        let core = &self.core;
+        let is_late = core.kill_since().is_some_and(|since| SystemClock.now().since(since) >= 2 * PATIENCE);
+        if let Some(group) = &core.group
+            && group.kill()
+            && group.is_populated()
+            && self.phase == Phase::Running
+            && !is_late
+        {
+            // Its members are dying; what left it is the guardian's next.
+            return;
         }
         // Stopped first, so that what is not yet signalled cannot fork past the sweep.
         for number in [libc::SIGSTOP, SIGKILL] {

@@ -13,10 +13,15 @@ const ENTRY: &str = "supervisor::executor::process::tests::part::plays_its_part"
 
 /// This program as a command that plays `part`.
 pub(super) fn command(part: &str) -> Command {
+    command_with(part, "")
+}
+
+/// The same with an argument for the part.
+pub(super) fn command_with(part: &str, argument: &str) -> Command {
     let mut command = super::shell("");
     command.program = std::env::current_exe().unwrap().into();
     command.args = vec!["--exact".into(), ENTRY.into(), "--nocapture".into()];
-    command.env = vec![(PART.into(), Some(part.into()))];
+    command.env = vec![(PART.into(), Some(part.into())), (ARGUMENT.into(), Some(argument.into()))];
     command
 }
 
@@ -49,6 +54,7 @@ fn plays_its_part() {
         "hog" => hog(),
         "chains" => chains(),
         "spread" => spread(),
+        "bomb" => bomb(&argument),
         "threads" => leave_first_thread(),
         other => super::host::play(other, &argument),
     }
@@ -109,6 +115,24 @@ fn spread() {
         unsafe { libc::fork() };
     }
     std::thread::sleep(Duration::from_secs(30));
+    // SAFETY: ends this process.
+    unsafe { libc::_exit(0) };
+}
+
+/// Every process of it makes another every ten milliseconds, each in a session of its own, up to what `cap` lets it have.
+fn bomb(cap: &str) {
+    ignore_sigterm();
+    std::fs::write(format!("{cap}/cgroup.procs"), "0").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        // SAFETY: both sides go on with system calls only.
+        unsafe {
+            if libc::fork() == 0 {
+                libc::setsid();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
     // SAFETY: ends this process.
     unsafe { libc::_exit(0) };
 }

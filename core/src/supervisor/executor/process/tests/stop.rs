@@ -74,6 +74,50 @@ fn a_burst_of_forks_is_killed_while_it_grows() {
     }
 }
 
+/// A group that lets what joins it have this many processes and no more; a test must never start a bomb without one.
+struct Cap(std::path::PathBuf);
+
+impl Cap {
+    fn new(most: u32) -> Result<Cap, String> {
+        // The older kind: joining it leaves the group that holds the tree as it is.
+        let cap = Cap(format!("/sys/fs/cgroup/pids/haltline-test-cap-{}", marker()).into());
+        let limit = cap.0.join("pids.max");
+        let made = std::fs::create_dir(&cap.0).and_then(|()| std::fs::write(&limit, most.to_string()));
+        made.map_err(|e| format!("{}: {e}", limit.display()))?;
+        let set = std::fs::read_to_string(&limit).unwrap_or_default();
+        if set.trim() == most.to_string() { Ok(cap) } else { Err(format!("{} is {set:?}", limit.display())) }
+    }
+}
+
+impl Drop for Cap {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn an_exponential_fork_bomb_is_seen_and_killed_before_it_owns_the_machine() {
+    for mode in MODES {
+        let cap = match Cap::new(800) {
+            Ok(cap) => cap,
+            Err(why) => return println!("not checked: an exponential fork bomb (no cap for it: {why})"),
+        };
+        let mut command = part::command_with("bomb", cap.0.to_str().unwrap());
+        command.cgroups = mode;
+        command.process_limit = Some(20);
+        let tree = spawn(command);
+        until("more than its limit", || tree.latest_use().processes.is_some_and(|n| n > 20));
+        let (asked, seen) = (Instant::now(), tree.latest_use().processes);
+        tree.terminate();
+        tree.kill();
+        let report = tree.wait_gone(PATIENCE).expect("gone");
+        let time = asked.elapsed();
+        assert!(report.proved);
+        println!("{mode:?}: a bomb seen with {seen:?} processes is gone after {time:?}");
+        assert!(time < Duration::from_secs(3), "{mode:?}: {time:?}");
+    }
+}
+
 #[test]
 fn a_process_whose_first_thread_left_is_not_taken_for_dead() {
     let mut command = part::command("threads");
