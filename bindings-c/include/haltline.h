@@ -655,7 +655,11 @@ enum hl_status hl_process_token(const struct hl_process *process, const struct h
 uint32_t hl_process_guardian_pid(const struct hl_process *process);
 
 /// Sends a signal to the command itself. Nothing is sent if it has ended.
-enum hl_status hl_process_signal(const struct hl_process *process, int32_t signal);
+///
+/// HL_INVALID_ARGUMENT if the number is no signal's, HL_IO if the signal could not be sent, as when more were sent before
+/// it than the guardian has taken.
+enum hl_status hl_process_signal(const struct hl_process *process,
+                                 int32_t signal);
 
 /// How the command itself ended, if it has; its tree may live on, so nothing is known yet of an outcome, of processes
 /// left behind or of lost output. Does not wait.

@@ -117,12 +117,12 @@ pub unsafe extern "C" fn hl_process_guardian_pid(process: *const hl_process) -> 
 }
 
 /// Sends a signal to the command itself. Nothing is sent if it has ended.
+///
+/// HL_INVALID_ARGUMENT if the number is no signal's, HL_IO if the signal could not be sent, as when more were sent before
+/// it than the guardian has taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_process_signal(process: *const hl_process, signal: i32) -> hl_status {
-    enter(|| {
-        handle!(process).task.signal(signal);
-        Ok(())
-    })
+    enter(|| handle!(process).task.signal(signal))
 }
 
 fn of_command(exit: &Exit) -> hl_exit {

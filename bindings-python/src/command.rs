@@ -235,8 +235,11 @@ impl PyProcessTask {
     }
 
     /// Sends a signal to the command itself, not to its tree. Use `cancel` or `kill` to stop the tree.
-    fn signal(&self, py: Python<'_>, signal: i32) {
-        py.detach(|| self.task.signal(signal));
+    ///
+    /// Raises InvalidArgumentError if the number is no signal's, and IoError if the signal could not be sent, as when
+    /// more were sent before it than the guardian has taken. Nothing is sent if the command has ended.
+    fn signal(&self, py: Python<'_>, signal: i32) -> PyResult<()> {
+        py.detach(|| self.task.signal(signal)).map_err(error::raised)
     }
 
     /// Waits until the whole tree is gone; if it is cancelled, until the stop was verified or found to have

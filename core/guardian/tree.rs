@@ -78,9 +78,9 @@ impl Tree {
         all
     }
 
-    /// One signal to one process of the tree.
-    pub(crate) fn signal(&self, pid: u32, number: i32) {
-        if let Some(stat) = self.alive().into_iter().find(|s| s.pid == pid) {
+    /// One signal to a child of this process that was not reaped yet, so that its id is still its own.
+    pub(crate) fn signal(&self, child: u32, number: i32) {
+        if let Some(stat) = self.table.stat(child) {
             self.send(&[stat], number);
         }
     }

@@ -249,9 +249,13 @@ impl ProcessTask {
         self.tree.pids().iter().map(|p| p.id.pid).collect()
     }
 
-    /// Sends a signal to the command itself.
-    pub fn signal(&self, signal: i32) {
-        self.tree.signal(signal);
+    /// Sends a signal to the command itself. Nothing is sent if it has ended.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the number is no signal's, and [`Io`](ErrorKind::Io) if the
+    /// signal could not be sent, as when more were sent before it than the guardian has taken.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        self.tree.signal(signal)
     }
 
     /// How the command itself ended, if it has. Its tree may live on.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::Signal;
 
@@ -41,6 +42,8 @@ pub(super) struct Core {
     /// When force was first asked for, in nanoseconds of the system clock; zero before that.
     kill_since: AtomicU64,
     look_now: AtomicBool,
+    /// Orders for which there was no room.
+    unsent: Mutex<Vec<Order>>,
 }
 
 /// What was learnt so far.
@@ -95,6 +98,7 @@ impl Core {
             gone: AtomicBool::new(false),
             kill_since: AtomicU64::new(0),
             look_now: AtomicBool::new(false),
+            unsent: Mutex::default(),
         }
     }
 
@@ -131,9 +135,33 @@ impl Core {
         if self.is_gone() && order != Order::Quit {
             return;
         }
+        // Behind signals that fill the buffer it has to wait; a closed one is seen by the thread that follows.
+        if self.send(order) == Err(Errno::AGAIN) {
+            let mut unsent = self.unsent.lock();
+            if !unsent.contains(&order) {
+                unsent.push(order);
+            }
+            drop(unsent);
+            reactor::wake();
+        }
+    }
+
+    /// Tries again to send what found no room. Returns whether all of it is sent.
+    pub(super) fn send_again(&self) -> bool {
+        let mut unsent = self.unsent.lock();
+        unsent.retain(|order| self.send(*order) == Err(Errno::AGAIN));
+        unsent.is_empty()
+    }
+
+    /// Has the guardian signal the main process; never blocks. Signals that find no room are not kept.
+    pub(super) fn signal(&self, number: i32) -> Result<(), Errno> {
+        if self.is_gone() { Ok(()) } else { self.send(Order::Signal(number)) }
+    }
+
+    fn send(&self, order: Order) -> Result<(), Errno> {
         self.wake_guardian();
-        // A full buffer holds the same orders already; a closed one is seen by the thread that follows.
-        let _ = rustix::net::send(&self.control, &order.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::send(&self.control, &order.encode(), flags).map(|_| ())
     }
 
     pub(super) fn kill(&self) {
@@ -188,4 +216,55 @@ pub(super) fn leftover(stat: &Stat) -> Leftover {
 pub(super) fn name(padded: &[u8; 16]) -> String {
     let end = padded.iter().position(|b| *b == 0).unwrap_or(padded.len());
     String::from_utf8_lossy(padded.get(..end).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+
+    use super::super::Command;
+    use super::super::wire::PACKET;
+    use super::*;
+
+    #[test]
+    fn an_order_that_finds_no_room_is_sent_as_soon_as_there_is_some() {
+        let (control, guardian) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let nobody = ProcessId { pid: u32::MAX, start_time: 1 };
+        let core = Core::new(Parts {
+            guardian: nobody,
+            main: nobody,
+            control,
+            guardian_fd: None,
+            group: None,
+            held: false,
+            interval: Duration::from_secs(1),
+            limits: Limits::default(),
+            leave_within: None,
+            flow: Arc::new(Flow::new(&Command::new("nothing")).unwrap()),
+            watcher: Weak::<super::super::tests::Recorder>::new(),
+            first: None,
+        });
+        let mut sent = 0;
+        while core.signal(23).is_ok() {
+            sent += 1;
+        }
+        core.order(Order::Terminate);
+        core.order(Order::Terminate);
+        core.order(Order::Kill);
+        assert!(!core.send_again());
+        let hear = || {
+            let mut packet = [0; PACKET];
+            let heard = rustix::net::recv(&guardian, &mut packet[..], RecvFlags::DONTWAIT);
+            heard.ok().and_then(|_| Order::decode(&packet))
+        };
+        for _ in 0..sent {
+            assert_eq!(hear(), Some(Order::Signal(23)));
+        }
+        assert_eq!(hear(), None);
+        assert!(core.send_again() && core.send_again());
+        assert_eq!([hear(), hear(), hear()], [Some(Order::Terminate), Some(Order::Kill), None]);
+        assert_eq!(core.signal(23), Ok(()));
+    }
 }

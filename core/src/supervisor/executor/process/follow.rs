@@ -44,6 +44,8 @@ pub(super) struct Follow {
     phase: Phase,
     /// When it is time to tell that what outlived the main process does not leave.
     overdue: Time,
+    /// When orders that found no room are sent again.
+    resend: Time,
     /// When [`tick`](Follow::tick) is due.
     next: Time,
     guardian_ended: bool,
@@ -59,6 +61,7 @@ impl Follow {
             meter: Meter::new(),
             phase: Phase::Running,
             overdue: Time::NEVER,
+            resend: Time::NEVER,
             next,
             guardian_ended: false,
             unseen: false,
@@ -66,7 +69,7 @@ impl Follow {
     }
 
     pub(super) fn due(&self) -> Time {
-        self.next.min(self.overdue)
+        self.next.min(self.overdue).min(self.resend)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -148,6 +151,7 @@ impl Follow {
                 watcher.overdue();
             }
         }
+        self.resend = if self.core.send_again() { Time::NEVER } else { now + SHORT_PAUSE };
         let asked = self.core.take_look_now();
         if !asked && now < self.next {
             return;

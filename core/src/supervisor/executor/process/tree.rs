@@ -13,7 +13,7 @@ use super::output::Ends;
 use super::table::{Stat, Table};
 use super::wire::Order;
 use super::{Bounds, Captured, Command, Exit, Leftover, Lost, TreeReport, TreeUse, TreeWatcher, spawn};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::supervisor::stopper::Stopper;
 
 /// A command that runs, with everything that descends from it.
@@ -121,10 +121,16 @@ impl Tree {
     }
 
     /// One signal to the main process, while it runs. Never blocks.
-    pub(crate) fn signal(&self, number: i32) {
-        if self.core.is_ours() {
-            self.core.order(Order::Signal(number));
+    ///
+    /// # Errors
+    /// `Io` if it could not be sent.
+    pub(crate) fn signal(&self, number: i32) -> Result<()> {
+        if !self.core.is_ours() {
+            return Ok(());
         }
+        self.core.signal(number).map_err(|e| {
+            Error::io(format!("sending signal {number} to process {}", self.main_pid()), e.into())
+        })
     }
 
     /// How the main process ended, once it has.

@@ -63,7 +63,7 @@ impl Tree {
         match *self {}
     }
 
-    pub(crate) fn signal(&self, _number: i32) {
+    pub(crate) fn signal(&self, _number: i32) -> Result<()> {
         match *self {}
     }
 

@@ -94,7 +94,7 @@ fn check_mode(tree: &Tree, mode: Cgroups) {
 }
 
 #[derive(Default)]
-struct Recorder {
+pub(super) struct Recorder {
     tree: OnceLock<Weak<Tree>>,
     /// What each look saw; nothing while the tree was being started.
     looks: Mutex<Vec<TreeUse>>,

@@ -34,11 +34,26 @@ fn a_tree_that_ignores_sigterm_stays_until_it_is_killed() {
 }
 
 #[test]
+fn a_request_that_comes_after_more_signals_than_fit_is_heard() {
+    let mark = marker();
+    let tree = spawn(shell(&format!("for n in $(seq 200) ; do sleep {mark} & done ; exec sleep {mark}")));
+    until("all sleep", || sleepers(&mark).len() == 201);
+    for _ in 0..5000 {
+        // Those that do not fit are told so.
+        let _ = tree.signal(libc::SIGURG);
+    }
+    tree.request();
+    let report = tree.wait_gone(PATIENCE).expect("gone");
+    assert_eq!(report.exit.and_then(|e| e.signal), Some(libc::SIGTERM));
+    assert_eq!(sleepers(&mark), [0u32; 0]);
+}
+
+#[test]
 fn a_stopped_tree_still_hears_that_it_is_asked() {
     let mark = marker();
     let tree = spawn(shell(&format!("exec sleep {mark}")));
     until("it sleeps", || sleepers(&mark).len() == 1);
-    tree.signal(libc::SIGSTOP);
+    tree.signal(libc::SIGSTOP).unwrap();
     until("it is stopped", || super::state(tree.main_pid()) == Some('T'));
     tree.terminate();
     assert_eq!(tree.wait_gone(PATIENCE).and_then(|r| r.exit).and_then(|e| e.signal), Some(libc::SIGTERM));
@@ -184,6 +199,6 @@ fn orders_after_the_end_do_nothing() {
     tree.wait_gone(PATIENCE).expect("gone");
     tree.terminate();
     tree.kill();
-    tree.signal(libc::SIGUSR1);
+    tree.signal(libc::SIGUSR1).unwrap();
     assert!(tree.is_gone());
 }
