@@ -128,6 +128,9 @@ def test_a_command_in_the_background_is_a_task(supervisor):
     assert supervisor.active()[0]["executor"] == "process"
     with pytest.raises(haltline.TimedOutError):
         process.wait(0.05)
+    for wrong in [0, -1, -9, 999, 2**31 - 1]:
+        with pytest.raises(haltline.InvalidArgumentError, match=f"^{wrong} is no signal"):
+            process.signal(wrong)
     process.signal(signal.SIGINT)
     assert process.wait(20).returncode == -signal.SIGINT
     assert process.is_finished

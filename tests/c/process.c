@@ -231,6 +231,8 @@ static void a_signal_reaches_the_command_and_its_ids_are_told(hl_supervisor *sup
     char json[200];
     OK(hl_process_pids_json(process, json, sizeof json, NULL));
     EXPECT(json[0] == '[');
+    EXPECT(hl_process_signal(process, 999) == HL_INVALID_ARGUMENT);
+    EXPECT(hl_process_signal(process, 0) == HL_INVALID_ARGUMENT);
     OK(hl_process_signal(process, SIGINT));
     hl_exit end = {.struct_size = sizeof end};
     OK(hl_process_wait(process, 30000, &end));

@@ -13,7 +13,7 @@ use super::output::Ends;
 use super::table::{Stat, Table};
 use super::wire::Order;
 use super::{Bounds, Captured, Command, Exit, Leftover, Lost, TreeReport, TreeUse, TreeWatcher, spawn};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::stopper::Stopper;
 
 /// A command that runs, with everything that descends from it.
@@ -123,8 +123,13 @@ impl Tree {
     /// One signal to the main process, while it runs. Never blocks.
     ///
     /// # Errors
-    /// `Io` if it could not be sent.
+    /// `InvalidArgument` if the number is no signal's, `Io` if it could not be sent.
     pub(crate) fn signal(&self, number: i32) -> Result<()> {
+        let last = libc::SIGRTMAX();
+        if !(1..=last).contains(&number) {
+            let message = format!("{number} is no signal; pass a number from 1 to {last}");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         if !self.core.is_ours() {
             return Ok(());
         }

@@ -49,6 +49,20 @@ fn a_request_that_comes_after_more_signals_than_fit_is_heard() {
 }
 
 #[test]
+fn a_number_that_is_no_signal_is_refused_by_name() {
+    let tree = spawn(shell("exec sleep 1000"));
+    for wrong in [0, -1, -9, 65, 999, i32::MAX, i32::MIN] {
+        let error = tree.signal(wrong).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::InvalidArgument);
+        assert!(error.message().contains(&wrong.to_string()), "{error}");
+    }
+    tree.signal(64).unwrap();
+    assert_eq!(tree.wait_gone(PATIENCE).and_then(|r| r.exit).and_then(|e| e.signal), Some(64));
+    // Of a command that has ended nothing is signalled, and a number is a signal or none all the same.
+    assert!(tree.signal(1).is_ok() && tree.signal(0).is_err());
+}
+
+#[test]
 fn a_stopped_tree_still_hears_that_it_is_asked() {
     let mark = marker();
     let tree = spawn(shell(&format!("exec sleep {mark}")));
