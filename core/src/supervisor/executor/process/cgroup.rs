@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Cgroups;
@@ -37,9 +37,34 @@ pub(super) fn create(wanted: Cgroups) -> Option<Group> {
     make(&v1, true)
 }
 
+/// Whether this process has swept; once is enough for what others left.
+static SWEPT: AtomicBool = AtomicBool::new(false);
+/// A host that this process cannot see, in a container of its own, may have just made a group and not used it yet.
+const UNUSED_AFTER: Duration = Duration::from_secs(60);
+
+/// Removes the empty groups of hosts that were killed while they started a command.
+fn sweep(parent: &Path, is_v1: bool) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let host = name.to_str().and_then(|n| n.strip_prefix("haltline-")?.split_once('-'));
+        let Some((Ok(pid), Ok(_))) = host.map(|(pid, n)| (pid.parse::<u32>(), n.parse::<u64>())) else {
+            continue;
+        };
+        let made = entry.metadata().and_then(|m| m.modified()).ok();
+        let is_old = made.and_then(|t| t.elapsed().ok()).is_some_and(|age| age >= UNUSED_AFTER);
+        if is_old && !Path::new("/proc").join(pid.to_string()).exists() {
+            // One with members stays.
+            Group { directories: vec![entry.path()], is_v1 }.remove();
+        }
+    }
+}
+
 /// Makes a group below each of `parents`, all or none.
 fn make(parents: &[&Path], is_v1: bool) -> Option<Group> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
+    if !SWEPT.swap(true, Ordering::Relaxed) {
+        parents.iter().for_each(|parent| sweep(parent, is_v1));
+    }
     let name = format!("haltline-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut group = Group { directories: Vec::new(), is_v1 };
     for parent in parents {
@@ -111,6 +136,43 @@ mod tests {
         let namespaced = "30 1 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
         assert_eq!(parents("0::/../up\n", namespaced).unified, None);
         assert_eq!(parents("garbage\n\n:::\n", "more garbage\n"), Parents::default());
+    }
+
+    #[test]
+    fn empty_groups_of_dead_hosts_are_swept_and_no_others() {
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let (dead, own) = (dead.id(), std::process::id());
+        let directory = tempfile::tempdir().unwrap();
+        let make = |name: &str, age: Duration| {
+            let path = directory.path().join(name);
+            fs::create_dir(&path).unwrap();
+            let file = fs::File::open(&path).unwrap();
+            (move || file.set_modified(std::time::SystemTime::now() - age), path)
+        };
+        let old = UNUSED_AFTER + Duration::from_secs(1);
+        let names = [
+            (format!("haltline-{dead}-1"), old, false),
+            (format!("haltline-{dead}-2"), UNUSED_AFTER / 2, true),
+            (format!("haltline-{dead}-3"), old, true),
+            (format!("haltline-{own}-1"), old, true),
+            (format!("haltline-{dead}-x"), old, true),
+            (format!("other-{dead}-1"), old, true),
+        ];
+        let mut made = Vec::new();
+        for (name, age, stays) in &names {
+            let (set_age, path) = make(name, *age);
+            if name.ends_with("-3") {
+                // As a group with members is: it cannot be removed.
+                fs::write(path.join("member"), "").unwrap();
+            }
+            set_age().unwrap();
+            made.push((path, *stays));
+        }
+        sweep(directory.path(), false);
+        for (path, stays) in made {
+            assert_eq!(path.exists(), stays, "{}", path.display());
+        }
     }
 
     #[test]
