@@ -250,7 +250,7 @@ impl Follow {
     /// looked at has gone: the guardian is told by the system that it has no descendant left.
     fn verify(&mut self, now: Time, since: Time) {
         let core = self.core.clone();
-        let below = self.meter.table().descendants(core.guardian.pid, 16).processes;
+        let below = self.meter.below(core.guardian);
         let known = self.meter.refresh(&core.known.lock().alive.clone(), false);
         let members = core.group.as_ref().and_then(|g| g.members()).unwrap_or_default();
         let grouped = members.iter().filter_map(|pid| self.meter.table().stat(*pid));
@@ -365,4 +365,65 @@ impl Follow {
 
 fn pause(waited: Duration) -> Duration {
     if waited < PATIENCE { SHORT_PAUSE } else { LONG_PAUSE }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+
+    use super::super::Command;
+    use super::super::core::Parts;
+    use super::super::output::Flow;
+    use super::super::table::Table;
+    use super::super::tests::Recorder;
+    use super::*;
+
+    #[test]
+    fn who_got_the_id_of_a_guardian_keeps_its_children() {
+        use std::io::BufRead;
+        let mut stranger = std::process::Command::new("sh")
+            .args(["-c", "sleep 1000 & echo $!; wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(stranger.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let child: u32 = line.trim().parse().unwrap();
+        let table = Table::system();
+        let now = table.stat(stranger.id()).unwrap();
+        let (control, guardian) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let earlier = ProcessId { pid: now.pid, start_time: now.start_time - 1 };
+        let core = Arc::new(Core::new(Parts {
+            guardian: earlier,
+            main: ProcessId { pid: u32::MAX, start_time: 1 },
+            control,
+            guardian_fd: None,
+            group: None,
+            held: false,
+            interval: Duration::from_secs(1),
+            limits: Limits::default(),
+            leave_within: None,
+            flow: Arc::new(Flow::new(&Command::new("nothing")).unwrap()),
+            watcher: Weak::<Recorder>::new(),
+            first: None,
+        }));
+        rustix::net::send(&guardian, &News::Empty { cpu_us: 7 }.encode(), SendFlags::empty()).unwrap();
+        core.kill();
+        let mut follow = Follow::new(core.clone());
+        assert!(follow.hear());
+        follow.tick(SystemClock.now());
+        let lives = table.stat(child).is_some_and(|s| s.is_alive());
+        let start = table.stat(child).map(|s| s.start_time);
+        if let Some(start_time) = start {
+            let child = Stat { pid: child, start_time, ..now.clone() };
+            signal::send(&table, &child, &Parents::Unknown, SIGKILL);
+        }
+        stranger.wait().unwrap();
+        assert!(lives, "the stranger's child was killed");
+        assert!(core.is_gone(), "nothing of the tree is left");
+    }
 }

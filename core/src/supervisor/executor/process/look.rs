@@ -141,6 +141,14 @@ impl Meter {
             + rest.map(|s| resident(s)).sum::<u64>()
     }
 
+    /// Some of what is below `guardian`; nothing if its id belongs to another by now.
+    pub(super) fn below(&self, guardian: ProcessId) -> Vec<Stat> {
+        let below = self.table.descendants(guardian.pid, 16).processes;
+        // After the walk: whoever is the same at its end was it all along.
+        let same = self.table.stat(guardian.pid).is_some_and(|s| s.start_time == guardian.start_time);
+        if same { below } else { Vec::new() }
+    }
+
     /// The processes of `known` that still run, with all that descends from them now. One that cannot be looked at
     /// counts as running if `unseen_runs`.
     pub(super) fn refresh(&self, known: &[Stat], unseen_runs: bool) -> Vec<Stat> {
