@@ -35,9 +35,9 @@ impl Tree {
     /// Asks all to leave. A stopped process hears it only after it was told to go on.
     pub(crate) fn terminate(&self) {
         let all = self.alive();
-        self.send(&all, SIGTERM);
-        let stopped: Vec<Stat> = all.into_iter().filter(|s| s.state == b'T').collect();
-        self.send(&stopped, SIGCONT);
+        self.send(&all, &all, SIGTERM);
+        let stopped: Vec<Stat> = all.iter().filter(|s| s.state == b'T').cloned().collect();
+        self.send(&stopped, &all, SIGCONT);
     }
 
     /// One attempt to kill all. A group is killed by the kernel, and while that goes on a walk through the tree
@@ -61,11 +61,11 @@ impl Tree {
                 if new.is_empty() {
                     break;
                 }
-                self.send(&new, SIGSTOP);
+                self.send(&new, &all, SIGSTOP);
                 all = self.not_killed();
             }
         }
-        let sent = self.send(&all, SIGKILL);
+        let sent = self.send(&all, &all, SIGKILL);
         self.killed.extend(sent);
         if let Some(group) = &self.group {
             group.thaw();
@@ -81,7 +81,7 @@ impl Tree {
     /// One signal to a child of this process that was not reaped yet, so that its id is still its own.
     pub(crate) fn signal(&self, child: u32, number: i32) {
         if let Some(stat) = self.table.stat(child) {
-            self.send(&[stat], number);
+            self.send(std::slice::from_ref(&stat), std::slice::from_ref(&stat), number);
         }
     }
 
@@ -96,11 +96,11 @@ impl Tree {
         }
     }
 
-    /// Returns those to whom it was sent.
-    fn send(&self, targets: &[Stat], number: i32) -> Vec<(u32, u64)> {
-        // An orphan made since the walk names the guardian as its parent; any other change of parent means
-        // that the id now belongs to somebody else.
-        let known: HashSet<u32> = targets.iter().map(|s| s.pid).chain([self.me]).collect();
+    /// Sends to `targets`, which are of the `tree`. Returns those to whom it was sent.
+    fn send(&self, targets: &[Stat], tree: &[Stat], number: i32) -> Vec<(u32, u64)> {
+        // An orphan made since the walk names the guardian as its parent, or whoever of the tree adopts orphans;
+        // any other change of parent means that the id now belongs to somebody else.
+        let known: HashSet<u32> = tree.iter().map(|s| s.pid).chain([self.me]).collect();
         let parents: HashSet<u32> = targets.iter().map(|s| s.parent).collect();
         let is_member = |pid: u32| known.contains(&pid) || parents.contains(&pid);
         let send = |target: &&Stat| signal::send(&self.table, target, &Parents::Of(&is_member), number);

@@ -54,6 +54,7 @@ fn plays_its_part() {
         "hog" => hog(),
         "chains" => chains(),
         "spread" => spread(),
+        "own-subreaper" => own_subreaper(),
         "bomb" => bomb(&argument),
         "threads" => leave_first_thread(),
         other => super::host::play(other, &argument),
@@ -117,6 +118,42 @@ fn spread() {
     std::thread::sleep(Duration::from_secs(30));
     // SAFETY: ends this process.
     unsafe { libc::_exit(0) };
+}
+
+/// A process that adopts its orphans, and leaves with the number of those whose end it saw. Of its children the first
+/// has a child of its own that stopped itself; the others only take a while to be asked.
+fn own_subreaper() {
+    const OTHERS: i32 = 300;
+    ignore_sigterm();
+    let listen = || {
+        // SAFETY: no handler is involved.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
+    };
+    let nap = || std::thread::sleep(Duration::from_secs(60));
+    // SAFETY: children make system calls only and end by a signal or here.
+    unsafe {
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+        if libc::fork() == 0 {
+            listen();
+            if libc::fork() == 0 {
+                libc::raise(libc::SIGSTOP);
+            }
+            nap();
+            libc::_exit(1);
+        }
+        for _ in 0..OTHERS {
+            if libc::fork() == 0 {
+                listen();
+                nap();
+                libc::_exit(1);
+            }
+        }
+        let mut ends = 0;
+        while libc::wait(std::ptr::null_mut()) > 0 {
+            ends += 1;
+        }
+        libc::_exit(if ends == OTHERS + 2 { 42 } else { 1 });
+    }
 }
 
 /// Every process of it makes another every ten milliseconds, each in a session of its own, up to what `cap` lets it have.

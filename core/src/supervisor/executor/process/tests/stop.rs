@@ -74,6 +74,20 @@ fn a_stopped_tree_still_hears_that_it_is_asked() {
 }
 
 #[test]
+fn a_stopped_process_hears_that_it_is_asked_also_when_the_task_adopts_it() {
+    let mut command = part::command("own-subreaper");
+    command.cgroups = Cgroups::Off;
+    let tree = spawn(command);
+    until("all are there and one is stopped", || {
+        let pids = tree.pids();
+        pids.len() == 303 && pids.iter().any(|p| super::state(p.id.pid) == Some('T'))
+    });
+    tree.request();
+    let report = tree.wait_gone(PATIENCE).expect("gone");
+    assert_eq!(report.exit.and_then(|e| e.code), Some(42));
+}
+
+#[test]
 fn processes_that_fork_faster_than_they_are_seen_are_killed() {
     for mode in MODES {
         let mut command = part::command("chains");
