@@ -133,10 +133,14 @@ impl Table {
 
     /// The same, and an error where it is not known whether there is one.
     pub(crate) fn read(&self, pid: u32) -> io::Result<Option<Stat>> {
+        self.record(&format!("{pid}/stat"), pid)
+    }
+
+    fn record(&self, path: &str, id: u32) -> io::Result<Option<Stat>> {
         let mut line = [0; 1024];
-        let read = File::open(self.root.join(format!("{pid}/stat"))).and_then(|mut f| f.read(&mut line));
+        let read = File::open(self.root.join(path)).and_then(|mut f| f.read(&mut line));
         let Some(n) = seen(read)? else { return Ok(None) };
-        Ok(line.get(..n).and_then(Stat::parse).filter(|s| s.pid == pid))
+        Ok(line.get(..n).and_then(Stat::parse).filter(|s| s.pid == id))
     }
 
     /// Whether exactly this process can still run.
@@ -193,11 +197,17 @@ impl Table {
         if threads <= 1 {
             return self.children_of_thread(pid, pid, into);
         }
-        let Some(entries) = seen(fs::read_dir(self.root.join(format!("{pid}/task"))))? else { return Ok(()) };
-        for tid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()) {
+        for tid in self.threads(pid)? {
             self.children_of_thread(pid, tid, into)?;
         }
         Ok(())
+    }
+
+    fn threads(&self, pid: u32) -> io::Result<Vec<u32>> {
+        let Some(entries) = seen(fs::read_dir(self.root.join(format!("{pid}/task"))))? else {
+            return Ok(Vec::new());
+        };
+        Ok(entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
     }
 
     fn children_of_thread(&self, pid: u32, tid: u32, into: &mut Vec<u32>) -> io::Result<()> {
@@ -250,9 +260,39 @@ impl Table {
         Ok(entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
     }
 
+    /// The pages that `of` had in memory when it was read; `None` if that is unknown.
+    ///
+    /// A first thread that has left shows no memory, while the others go on with all of it.
+    pub(crate) fn resident_pages(&self, of: &Stat) -> Option<u64> {
+        if of.rss_pages > 0 || of.threads <= 1 {
+            return Some(of.rss_pages);
+        }
+        if let Some(thread) = self.thread_with_memory(of.pid) {
+            return Some(thread.rss_pages);
+        }
+        (!self.is_alive(of.pid, of.start_time)).then_some(0)
+    }
+
+    /// A thread that shows the memory of its process.
+    fn thread_with_memory(&self, pid: u32) -> Option<Stat> {
+        // Those that were listed may have left and started others.
+        const ATTEMPTS: u32 = 3;
+        (0..ATTEMPTS).find_map(|_| {
+            let threads = self.threads(pid).ok()?;
+            let record = |tid: u32| self.record(&format!("{pid}/task/{tid}/stat"), tid).ok().flatten();
+            threads.into_iter().filter_map(record).find(|thread| thread.rss_pages > 0)
+        })
+    }
+
     /// Memory in bytes of which shared pages are divided among those who share them.
-    pub(crate) fn proportional_memory(&self, pid: u32) -> Option<u64> {
-        let text = fs::read_to_string(self.root.join(format!("{pid}/smaps_rollup"))).ok()?;
+    pub(crate) fn proportional_memory(&self, of: &Stat) -> Option<u64> {
+        let path = match of.rss_pages {
+            0 if of.threads > 1 => {
+                format!("{}/task/{}/smaps_rollup", of.pid, self.thread_with_memory(of.pid)?.pid)
+            }
+            _ => format!("{}/smaps_rollup", of.pid),
+        };
+        let text = fs::read_to_string(self.root.join(path)).ok()?;
         let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
     }
@@ -294,15 +334,39 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_the_first_thread_does_not_show_is_read_from_another_or_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = Table::at(folder.path().to_owned());
+        let write = |path: &str, id: u32, state: &str, pages: u32| {
+            let file = folder.path().join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            let line = format!("{id} (a) {state} 1 3 4 5 6 7 8 9 10 11 1 1 1 1 16 17 2 19 1000 21 {pages}\n");
+            fs::write(file, line).unwrap();
+        };
+        write("7/stat", 7, "Z", 0);
+        write("7/task/7/stat", 7, "Z", 0);
+        let first = table.stat(7).unwrap();
+        assert!(first.is_alive());
+        assert_eq!(table.resident_pages(&first), None, "no thread shows it");
+        write("7/task/8/stat", 8, "S", 50);
+        assert_eq!(table.resident_pages(&first), Some(50));
+        fs::write(folder.path().join("7/task/8/smaps_rollup"), "Pss: 100 kB\n").unwrap();
+        assert_eq!(table.proportional_memory(&first), Some(100 << 10));
+        fs::remove_dir_all(folder.path().join("7")).unwrap();
+        assert_eq!(table.resident_pages(&first), Some(0), "it has ended");
+    }
+
+    #[test]
     fn a_size_that_does_not_fit_is_unknown() {
         let folder = tempfile::tempdir().unwrap();
         let table = Table::at(folder.path().to_owned());
         fs::create_dir(folder.path().join("7")).unwrap();
+        let stat = parse("7", "1", "1", "1", "1").unwrap();
         for (line, bytes) in
             [("Pss:  50 kB", Some(50 << 10)), ("Pss: 18446744073709551615 kB", None), ("Rss: 1 kB", None)]
         {
             fs::write(folder.path().join("7/smaps_rollup"), format!("0-f ---p [rollup]\n{line}\n")).unwrap();
-            assert_eq!(table.proportional_memory(7), bytes, "{line}");
+            assert_eq!(table.proportional_memory(&stat), bytes, "{line}");
         }
     }
 }

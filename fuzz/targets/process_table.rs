@@ -110,7 +110,18 @@ fuzz_target!(|data: &[u8]| {
     let folder = stage::folder();
     fs::create_dir(folder.path().join("1")).expect("a folder");
     fs::write(folder.path().join("1/smaps_rollup"), data).expect("a file");
-    if Table::at(folder.path().to_owned()).proportional_memory(1).is_some() {
+    let first = Stat {
+        pid: 1,
+        parent: 0,
+        state: b'S',
+        name: [0; 16],
+        ticks: 0,
+        child_ticks: 0,
+        threads: 1,
+        start_time: 1,
+        rss_pages: 1,
+    };
+    if Table::at(folder.path().to_owned()).proportional_memory(&first).is_some() {
         assert!(data.windows(4).any(|w| w == b"Pss:"));
     }
 });

@@ -112,7 +112,7 @@ impl Meter {
         alive.retain(Stat::is_alive);
         let seen = TreeUse {
             cpu_time: Some(self.cpu_time),
-            memory_bytes: Some(self.memory(&alive, limits.memory)),
+            memory_bytes: self.memory(&alive, limits.memory),
             processes: Some(alive.len() as u64),
             output_bytes: None,
             at_least: walk.cut,
@@ -127,18 +127,26 @@ impl Meter {
         self.cpu_time
     }
 
-    fn memory(&self, alive: &[Stat], limit: Option<u64>) -> u64 {
-        let resident = |s: &Stat| s.rss_pages.saturating_mul(self.page);
-        let sum: u64 = alive.iter().map(resident).sum();
-        if !needs_exact(limit, sum, alive.len()) {
-            return sum;
+    /// `None` if it is unknown of one process and the others alone are not over the limit.
+    fn memory(&self, alive: &[Stat], limit: Option<u64>) -> Option<u64> {
+        let mut by_size = Vec::with_capacity(alive.len());
+        for stat in alive {
+            if let Some(pages) = self.table.resident_pages(stat) {
+                by_size.push((pages.saturating_mul(self.page), stat));
+            }
         }
-        let mut by_size: Vec<&Stat> = alive.iter().collect();
-        by_size.sort_by_key(|s| std::cmp::Reverse(s.rss_pages));
-        let exact = by_size.iter().take(MOST_EXACT);
-        let rest = by_size.iter().skip(MOST_EXACT);
-        exact.map(|s| self.table.proportional_memory(s.pid).unwrap_or_else(|| resident(s))).sum::<u64>()
-            + rest.map(|s| resident(s)).sum::<u64>()
+        let whole = by_size.len() == alive.len();
+        let mut sum: u64 = by_size.iter().map(|(resident, _)| resident).sum();
+        if needs_exact(limit, sum, alive.len()) {
+            by_size.sort_by_key(|(resident, _)| std::cmp::Reverse(*resident));
+            let exact = by_size.iter().take(MOST_EXACT);
+            let rest = by_size.iter().skip(MOST_EXACT);
+            sum = exact
+                .map(|(resident, s)| self.table.proportional_memory(s).unwrap_or(*resident))
+                .sum::<u64>()
+                + rest.map(|(resident, _)| resident).sum::<u64>();
+        }
+        (whole || limit.is_some_and(|limit| sum > limit)).then_some(sum)
     }
 
     /// Some of what is below `guardian`; nothing if its id belongs to another by now.

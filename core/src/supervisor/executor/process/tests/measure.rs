@@ -30,9 +30,19 @@ impl TreeWatcher for Enforcer {
 
 #[test]
 fn a_hog_of_one_gib_a_second_is_dead_before_it_doubles_its_limit() {
+    a_hog_is_dead_before_it_doubles_its_limit("hog");
+}
+
+/// The kernel shows no memory of a first thread that has left.
+#[test]
+fn a_hog_whose_first_thread_left_is_dead_before_it_doubles_its_limit() {
+    a_hog_is_dead_before_it_doubles_its_limit("headless hog");
+}
+
+fn a_hog_is_dead_before_it_doubles_its_limit(part: &str) {
     for mode in MODES {
         let limit = 512 << 20;
-        let mut command = part::command("hog");
+        let mut command = part::command(part);
         command.memory_limit = Some(limit);
         command.cgroups = mode;
         let enforcer = Arc::new(Enforcer { limit, tree: OnceLock::new() });
@@ -72,6 +82,20 @@ fn children_that_lived_and_died_between_two_looks_are_counted() {
         let looks = seen.looks.lock();
         assert!(looks.is_sorted_by_key(|l| l.cpu_time), "processor time ran backwards");
     }
+}
+
+#[test]
+fn a_process_whose_first_thread_left_is_counted_with_its_work() {
+    let mut command = part::command("headless work");
+    command.cgroups = Cgroups::Off;
+    let tree = spawn(command);
+    until("the first thread leaves", || super::state(tree.main_pid()) == Some('Z'));
+    until("its work is seen", || tree.latest_use().cpu_time > Some(Duration::from_millis(250)));
+    let seen = tree.latest_use();
+    assert_eq!(seen.processes, Some(1));
+    assert!(seen.memory_bytes > Some(1 << 20), "{seen:?}");
+    tree.kill();
+    tree.wait_gone(PATIENCE).expect("gone");
 }
 
 #[test]

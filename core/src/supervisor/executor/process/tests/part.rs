@@ -56,7 +56,15 @@ fn plays_its_part() {
         "spread" => spread(),
         "own-subreaper" => own_subreaper(),
         "bomb" => bomb(&argument),
-        "threads" => leave_first_thread(),
+        "threads" => leave_first_thread(Duration::from_secs(60)),
+        "headless hog" => {
+            leave_first_thread(Duration::ZERO);
+            hog();
+        }
+        "headless work" => {
+            leave_first_thread(Duration::ZERO);
+            work_and_sleep();
+        }
         other => super::host::play(other, &argument),
     }
     // The harness would print to a closed pipe.
@@ -175,7 +183,7 @@ fn bomb(cap: &str) {
 }
 
 /// A process whose first thread has left looks like a zombie and is none.
-fn leave_first_thread() {
+fn leave_first_thread(then_sleep: Duration) {
     ignore_sigterm();
     // This is not the first thread; that one waits for it.
     // SAFETY: ends the first thread by a signal handler that it runs.
@@ -186,6 +194,16 @@ fn leave_first_thread() {
         }
         libc::signal(libc::SIGUSR1, leave as *const () as usize);
         libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::getpid(), libc::SIGUSR1);
+    }
+    std::thread::sleep(then_sleep);
+}
+
+/// Uses a third of a second of processor time.
+fn work_and_sleep() {
+    let clock = rustix::time::ClockId::ProcessCPUTime;
+    let until = 333_000_000;
+    while rustix::time::clock_gettime(clock).tv_sec == 0 && rustix::time::clock_gettime(clock).tv_nsec < until
+    {
     }
     std::thread::sleep(Duration::from_secs(60));
 }
