@@ -286,15 +286,27 @@ impl Table {
 
     /// Memory in bytes of which shared pages are divided among those who share them.
     pub(crate) fn proportional_memory(&self, of: &Stat) -> Option<u64> {
-        let path = match of.rss_pages {
-            0 if of.threads > 1 => {
-                format!("{}/task/{}/smaps_rollup", of.pid, self.thread_with_memory(of.pid)?.pid)
-            }
-            _ => format!("{}/smaps_rollup", of.pid),
-        };
-        let text = fs::read_to_string(self.root.join(path)).ok()?;
+        let text = fs::read_to_string(self.folder_with_memory(of)?.join("smaps_rollup")).ok()?;
         let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    /// Pages in memory that are of no file and of no shared memory.
+    pub(crate) fn anonymous_pages(&self, of: &Stat) -> Option<u64> {
+        let text = fs::read_to_string(self.folder_with_memory(of)?.join("statm")).ok()?;
+        let mut words = text.split_ascii_whitespace().skip(1);
+        let (resident, shared) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
+        Some(resident.saturating_sub(shared))
+    }
+
+    fn folder_with_memory(&self, of: &Stat) -> Option<PathBuf> {
+        let process = self.root.join(of.pid.to_string());
+        match of.rss_pages {
+            0 if of.threads > 1 => {
+                Some(process.join("task").join(self.thread_with_memory(of.pid)?.pid.to_string()))
+            }
+            _ => Some(process),
+        }
     }
 }
 

@@ -196,7 +196,8 @@ impl Follow {
                 known.alive = alive;
             }
         }
-        let mut wait = next_look(limits.memory, seen.memory_bytes, core.interval, cost);
+        let interval = if self.meter.is_reading() { Duration::ZERO } else { core.interval };
+        let mut wait = next_look(limits.memory, seen.memory_bytes, interval, cost);
         if core.kill_since().is_some() {
             wait = wait.min(LONG_PAUSE);
         }

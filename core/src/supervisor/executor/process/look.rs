@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::group::Group;
+use super::memory::{LONGEST_READ, Memory};
 use super::table::{Stat, Table};
 use super::{ProcessId, TreeUse, cgroup};
 use crate::clock::Time;
@@ -11,8 +12,6 @@ use crate::monitor::system;
 
 /// A tree larger than this is measured in part and reported as "at least".
 const BUDGET: usize = 2048;
-/// Proportional memory is read of this many, the largest; walking page tables is dear.
-const MOST_EXACT: usize = 128;
 /// No task is expected to touch fresh memory faster than this, in bytes a second.
 const FASTEST_GROWTH: u64 = 2 << 30;
 /// Looking more often than this costs more than it tells.
@@ -66,6 +65,7 @@ pub(super) struct Meter {
     /// The largest processor time so far. A process that ends between two reads is missing from a sum, so a
     /// sum may fall; time does not.
     cpu_time: Duration,
+    memory: Memory,
 }
 
 impl Meter {
@@ -79,6 +79,7 @@ impl Meter {
             page: system(libc::_SC_PAGESIZE, 4096),
             ticks_per_second: system(libc::_SC_CLK_TCK, 100),
             cpu_time: Duration::ZERO,
+            memory: Memory::default(),
         }
     }
 
@@ -128,23 +129,19 @@ impl Meter {
     }
 
     /// `None` if it is unknown of one process and the others alone are not over the limit.
-    fn memory(&self, alive: &[Stat], limit: Option<u64>) -> Option<u64> {
-        let mut by_size = Vec::with_capacity(alive.len());
+    fn memory(&mut self, alive: &[Stat], limit: Option<u64>) -> Option<u64> {
+        let mut sizes = Vec::with_capacity(alive.len());
         for stat in alive {
             if let Some(pages) = self.table.resident_pages(stat) {
-                by_size.push((pages.saturating_mul(self.page), stat));
+                sizes.push((pages.saturating_mul(self.page), stat));
             }
         }
-        let whole = by_size.len() == alive.len();
-        let mut sum: u64 = by_size.iter().map(|(resident, _)| resident).sum();
+        let whole = sizes.len() == alive.len();
+        let mut sum = sizes.iter().fold(0u64, |sum, (resident, _)| sum.saturating_add(*resident));
         if needs_exact(limit, sum, alive.len()) {
-            by_size.sort_by_key(|(resident, _)| std::cmp::Reverse(*resident));
-            let exact = by_size.iter().take(MOST_EXACT);
-            let rest = by_size.iter().skip(MOST_EXACT);
-            sum = exact
-                .map(|(resident, s)| self.table.proportional_memory(s).unwrap_or(*resident))
-                .sum::<u64>()
-                + rest.map(|(resident, _)| resident).sum::<u64>();
+            sum = self.memory.measure(&self.table, self.page, &sizes, limit, LONGEST_READ);
+        } else {
+            self.memory.forget();
         }
         (whole || limit.is_some_and(|limit| sum > limit)).then_some(sum)
     }
@@ -155,6 +152,11 @@ impl Meter {
         // After the walk: whoever is the same at its end was it all along.
         let same = self.table.stat(guardian.pid).is_some_and(|s| s.start_time == guardian.start_time);
         if same { below } else { Vec::new() }
+    }
+
+    /// Whether the next look goes on with what this one left for it.
+    pub(super) fn is_reading(&self) -> bool {
+        self.memory.is_reading()
     }
 
     /// The processes of `known` that still run, with all that descends from them now. One that cannot be looked at

@@ -57,6 +57,22 @@ fn a_hog_is_dead_before_it_doubles_its_limit(part: &str) {
     }
 }
 
+#[test]
+fn what_many_workers_share_is_counted_once() {
+    let limit = 512 << 20;
+    let mut command = part::command("workers");
+    command.memory_limit = Some(limit);
+    let (tree, seen) = watched(command);
+    until("all work", || tree.latest_use().processes == Some(201));
+    let looks = seen.looks.lock().len();
+    until("some more looks", || seen.looks.lock().len() > looks + 20);
+    tree.kill();
+    tree.wait_gone(PATIENCE).expect("gone");
+    for look in seen.looks.lock().iter() {
+        assert!(look.memory_bytes <= Some(limit), "{look:?}");
+    }
+}
+
 /// Half a second of work in many short lives.
 const SHORT_LIVES: &str = "i=0; while [ $i -lt 30 ]; do \
     ( j=0; while [ $j -lt 20000 ]; do j=$((j+1)); done ) ; i=$((i+1)); done ; exec sleep 60";

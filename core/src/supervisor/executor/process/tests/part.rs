@@ -52,6 +52,7 @@ fn plays_its_part() {
     let argument = std::env::var(ARGUMENT).unwrap_or_default();
     match part.as_str() {
         "hog" => hog(),
+        "workers" => workers(),
         "chains" => chains(),
         "spread" => spread(),
         "own-subreaper" => own_subreaper(),
@@ -92,6 +93,21 @@ fn hog() {
         }
     }
     std::thread::sleep(Duration::from_secs(60));
+}
+
+/// 64 MiB that 200 idle children share.
+fn workers() {
+    let held = std::hint::black_box(vec![1u8; 64 << 20]);
+    for _ in 0..200 {
+        // SAFETY: both sides go on with system calls only.
+        if unsafe { libc::fork() } == 0 {
+            break;
+        }
+    }
+    std::thread::sleep(Duration::from_secs(60));
+    drop(held);
+    // SAFETY: ends this process.
+    unsafe { libc::_exit(0) };
 }
 
 /// Sixteen lines of processes that each fork a successor and leave: no id lives longer than a moment.
