@@ -24,6 +24,34 @@ fn quick(name: &str) -> haltline::supervisor::profile::ProfileBuilder {
     Profile::builder(name).grace(200 * MS)
 }
 
+/// 100 MiB that twelve idle workers share.
+const WORKERS: &str = "
+import os, time
+held = b'x' * (100 << 20)
+for _ in range(12):
+    if os.fork() == 0:
+        break
+time.sleep(1000)
+";
+
+#[test]
+fn idle_workers_are_not_blamed_for_memory_that_others_take() {
+    let supervisor = supervisor();
+    let profile = quick("workers").host_max_memory_percent(99.9).build().unwrap();
+    let task = supervisor.command("python3").args(["-c", WORKERS]).spawn(&profile).unwrap();
+    let begun = Instant::now();
+    let counted = loop {
+        assert!(begun.elapsed() < 20 * S, "the workers were never seen");
+        let seen = supervisor.active().remove(0);
+        if seen.pids.len() == 13 {
+            break seen.memory_bytes.unwrap();
+        }
+        std::thread::sleep(10 * MS);
+    };
+    task.kill("seen");
+    assert!((100 << 20..250 << 20).contains(&counted), "{} MiB", counted >> 20);
+}
+
 /// Seen from outside: by the process table, not by what haltline says.
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -156,8 +156,9 @@ impl Command {
         let inner = self.supervisor.inner();
         let _starting = inner.begin_start()?;
         self.spec.grace = profile.grace();
-        let bounds = process::Bounds::of(profile.task());
+        let bounds = process::Bounds::of(profile);
         self.spec.memory_limit = bounds.memory;
+        self.spec.host_memory = bounds.host_memory;
         self.spec.output_limit = bounds.output;
         self.spec.process_limit = bounds.processes;
         self.spec.count_output = self.spec.output_limit.is_some();

@@ -55,7 +55,7 @@ impl Inner {
             return Err(refused(record, "has finished"));
         }
         if let Executor::Process(work) = &record.executor {
-            work.tree.set_bounds(Bounds::of(profile.task()));
+            work.tree.set_bounds(Bounds::of(profile));
         }
         drop(engine);
         if let Some(deadline) = self.table.note(record) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::supervisor::profile::TaskLimits;
+use crate::supervisor::profile::Profile;
 
 /// A command to run as a supervised tree.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Command {
     pub(crate) grace: Duration,
     /// Bytes. The nearer the tree comes to it, the more often it is looked at.
     pub(crate) memory_limit: Option<u64>,
+    /// Whether its memory is compared with what the machine uses.
+    pub(crate) host_memory: bool,
     /// Processes. A look counts at least one more than this before it gives up.
     pub(crate) process_limit: Option<u64>,
     /// Whether bytes written to standard output and error are counted.
@@ -56,6 +58,7 @@ impl Command {
             own_group: false,
             grace: Duration::from_secs(5),
             memory_limit: None,
+            host_memory: false,
             process_limit: None,
             count_output: false,
             output_limit: None,
@@ -106,16 +109,20 @@ pub enum Output {
 pub(crate) struct Bounds {
     /// Bytes.
     pub(crate) memory: Option<u64>,
+    /// Whether there is one on the memory of the machine.
+    pub(crate) host_memory: bool,
     pub(crate) processes: Option<u64>,
     /// Bytes.
     pub(crate) output: Option<u64>,
 }
 
 impl Bounds {
-    pub(crate) fn of(limits: &TaskLimits) -> Bounds {
+    pub(crate) fn of(profile: &Profile) -> Bounds {
+        let limits = profile.task();
         let bytes = |mib: f64| (mib * 1024.0 * 1024.0) as u64;
         Bounds {
             memory: limits.max_memory_mib.map(bytes),
+            host_memory: profile.host().max_memory_percent.is_some(),
             processes: limits.max_processes,
             output: limits.max_output_mib.map(bytes),
         }

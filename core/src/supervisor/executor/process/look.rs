@@ -18,6 +18,8 @@ const FASTEST_GROWTH: u64 = 2 << 30;
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 /// Nearer a limit, a general interval longer than this is not waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A tree that has no more than this is not what fills a machine, even if much of it is counted twice.
+const SMALL: u64 = 64 << 20;
 /// Of the thread that looks, at most one part in this many goes to one tree.
 const SHARE_OF_LOOKS: u32 = 5;
 
@@ -44,8 +46,9 @@ pub(super) fn next_look(
 }
 
 /// Whether resident sizes, which count shared pages once for each who shares them, are not good enough.
-fn needs_exact(limit: Option<u64>, resident: u64, processes: usize) -> bool {
-    processes > 1 && limit.is_some_and(|limit| resident > limit / 2)
+fn needs_exact(limits: Limits, resident: u64, processes: usize) -> bool {
+    let nears_limit = limits.memory.is_some_and(|limit| resident > limit / 2);
+    processes > 1 && (nears_limit || limits.host_memory && resident > SMALL)
 }
 
 /// The bounds that say how closely a tree is looked at.
@@ -53,6 +56,8 @@ fn needs_exact(limit: Option<u64>, resident: u64, processes: usize) -> bool {
 pub(super) struct Limits {
     /// Bytes.
     pub(super) memory: Option<u64>,
+    /// Whether the tree's memory is compared with what the machine uses.
+    pub(super) host_memory: bool,
     pub(super) processes: Option<u64>,
 }
 
@@ -113,7 +118,7 @@ impl Meter {
         alive.retain(Stat::is_alive);
         let seen = TreeUse {
             cpu_time: Some(self.cpu_time),
-            memory_bytes: self.memory(&alive, limits.memory),
+            memory_bytes: self.memory(&alive, limits),
             processes: Some(alive.len() as u64),
             output_bytes: None,
             at_least: walk.cut,
@@ -129,7 +134,7 @@ impl Meter {
     }
 
     /// `None` if it is unknown of one process and the others alone are not over the limit.
-    fn memory(&mut self, alive: &[Stat], limit: Option<u64>) -> Option<u64> {
+    fn memory(&mut self, alive: &[Stat], limits: Limits) -> Option<u64> {
         let mut sizes = Vec::with_capacity(alive.len());
         for stat in alive {
             if let Some(pages) = self.table.resident_pages(stat) {
@@ -138,12 +143,12 @@ impl Meter {
         }
         let whole = sizes.len() == alive.len();
         let mut sum = sizes.iter().fold(0u64, |sum, (resident, _)| sum.saturating_add(*resident));
-        if needs_exact(limit, sum, alive.len()) {
-            sum = self.memory.measure(&self.table, self.page, &sizes, limit, LONGEST_READ);
+        if needs_exact(limits, sum, alive.len()) {
+            sum = self.memory.measure(&self.table, self.page, &sizes, limits.memory, LONGEST_READ);
         } else {
             self.memory.forget();
         }
-        (whole || limit.is_some_and(|limit| sum > limit)).then_some(sum)
+        (whole || limits.memory.is_some_and(|limit| sum > limit)).then_some(sum)
     }
 
     /// Some of what is below `guardian`; nothing if its id belongs to another by now.
@@ -234,9 +239,13 @@ mod tests {
 
     #[test]
     fn shared_pages_are_told_apart_only_where_it_matters() {
-        assert!(!needs_exact(None, u64::MAX, 9));
-        assert!(!needs_exact(Some(100), 50, 9));
-        assert!(needs_exact(Some(100), 51, 2));
-        assert!(!needs_exact(Some(100), 1000, 1));
+        let task = Limits { memory: Some(100), ..Limits::default() };
+        assert!(!needs_exact(task, 50, 9));
+        assert!(needs_exact(task, 51, 2));
+        assert!(!needs_exact(task, 1000, 1));
+        assert!(!needs_exact(Limits::default(), u64::MAX, 9));
+        let host = Limits { host_memory: true, ..Limits::default() };
+        assert!(!needs_exact(host, SMALL, 9));
+        assert!(needs_exact(host, SMALL + 1, 2));
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Leftover {
 pub(crate) struct TreeUse {
     /// Processor time since the start; never runs backwards.
     pub(crate) cpu_time: Option<Duration>,
-    /// Bytes; where it mattered, pages shared inside the tree count once.
+    /// Bytes; where a limit on memory makes it matter, pages shared inside the tree count once.
     pub(crate) memory_bytes: Option<u64>,
     /// Processes that can run. With `at_least` there are this many or more.
     pub(crate) processes: Option<u64>,

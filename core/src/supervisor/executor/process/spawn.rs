@@ -67,7 +67,11 @@ pub(super) fn spawn(
         group,
         held,
         interval,
-        limits: Limits { memory: command.memory_limit, processes: command.process_limit },
+        limits: Limits {
+            memory: command.memory_limit,
+            host_memory: command.host_memory,
+            processes: command.process_limit,
+        },
         leave_within: (!command.keep_leftovers).then(|| command.grace.saturating_add(AFTER_GRACE)),
         flow: flow.clone(),
         watcher,

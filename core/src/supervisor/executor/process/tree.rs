@@ -66,7 +66,8 @@ impl Tree {
     pub(crate) fn set_bounds(&self, bounds: Bounds) {
         if self.core.is_ours() {
             self.core.flow.set_limit(bounds.output);
-            self.core.set_limits(Limits { memory: bounds.memory, processes: bounds.processes });
+            let Bounds { memory, host_memory, processes, .. } = bounds;
+            self.core.set_limits(Limits { memory, host_memory, processes });
         }
     }
 
