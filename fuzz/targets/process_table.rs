@@ -121,7 +121,12 @@ fuzz_target!(|data: &[u8]| {
         start_time: 1,
         rss_pages: 1,
     };
-    if Table::at(folder.path().to_owned()).proportional_memory(&first).is_some() {
+    fs::write(folder.path().join("1/statm"), data).expect("a file");
+    let table = Table::at(folder.path().to_owned());
+    if table.proportional_memory(&first).is_some() {
         assert!(data.windows(4).any(|w| w == b"Pss:"));
+    }
+    if table.anonymous_pages(&first).is_some() {
+        assert!(data.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).count() >= 3);
     }
 });
