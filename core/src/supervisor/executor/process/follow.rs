@@ -198,6 +198,9 @@ impl Follow {
         }
         let interval = if self.meter.is_reading() { Duration::ZERO } else { core.interval };
         let mut wait = next_look(limits.memory, seen.memory_bytes, interval, cost);
+        if self.meter.is_in_doubt() {
+            wait = wait.min(cost.max(SHORT_PAUSE));
+        }
         if core.kill_since().is_some() {
             wait = wait.min(LONG_PAUSE);
         }

@@ -164,6 +164,11 @@ impl Meter {
         self.memory.is_reading()
     }
 
+    /// Whether more must be read to be sure that the tree is over its limit.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.memory.is_in_doubt()
+    }
+
     /// The processes of `known` that still run, with all that descends from them now. One that cannot be looked at
     /// counts as running if `unseen_runs`.
     pub(super) fn refresh(&self, known: &[Stat], unseen_runs: bool) -> Vec<Stat> {
