@@ -50,6 +50,7 @@ impl Tree {
             && group.is_populated()
             && !thorough
         {
+            self.kill_headless(group);
             return;
         }
         let mut stopped = HashSet::new();
@@ -70,6 +71,14 @@ impl Tree {
         if let Some(group) = &self.group {
             group.thaw();
         }
+    }
+
+    /// The kernel's kill of a group passes over a process whose first thread has left and whose others run on.
+    fn kill_headless(&self, group: &Group) {
+        let members = group.members().unwrap_or_default();
+        let all: Vec<Stat> = members.iter().filter_map(|pid| self.table.stat(*pid)).collect();
+        let headless: Vec<Stat> = all.iter().filter(|s| s.state == b'Z' && s.is_alive()).cloned().collect();
+        self.send(&headless, &all, SIGKILL);
     }
 
     fn not_killed(&self) -> Vec<Stat> {
