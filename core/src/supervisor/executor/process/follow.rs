@@ -1,5 +1,6 @@
 //! Follows one tree from its start to its verified end; runs on the thread `hl-process` alone.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,6 +24,8 @@ const LONG_PAUSE: Duration = Duration::from_millis(50);
 /// From then on the long pause is enough.
 const PATIENCE: Duration = Duration::from_secs(1);
 const SIGKILL: i32 = libc::SIGKILL;
+/// How often what a tree forks while it is being stopped is looked for.
+const MOST_ROUNDS: u32 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -287,9 +290,28 @@ impl Follow {
             let empty = members.is_some_and(|m| m.iter().all(|pid| table.read(*pid).is_ok()));
             return self.finish(now, true, core.held && empty);
         }
+        let alive = self.stop_all(alive);
         self.kill_known(&alive);
         core.known.lock().alive = alive;
         self.next = now + pause(now.since(since));
+    }
+
+    /// Stops all of `alive`, and what they forked meanwhile, until a look finds nothing new: once its parent is dead
+    /// nothing tells that a process belongs here.
+    fn stop_all(&self, mut alive: Vec<Stat>) -> Vec<Stat> {
+        let mut stopped = HashSet::new();
+        for _ in 0..MOST_ROUNDS {
+            let new: Vec<&Stat> =
+                alive.iter().filter(|s: &&Stat| stopped.insert((s.pid, s.start_time))).collect();
+            if new.is_empty() {
+                break;
+            }
+            for stat in new {
+                signal::send(self.meter.table(), stat, &Parents::Unknown, libc::SIGSTOP);
+            }
+            alive = self.meter.refresh(&alive, true);
+        }
+        alive
     }
 
     fn kill_known(&self, alive: &[Stat]) {
