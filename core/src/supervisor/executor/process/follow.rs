@@ -184,12 +184,12 @@ impl Follow {
         }
         let limits = core.limits();
         self.tell_of_crowd(limits, now);
-        let (mut seen, alive) = self.measure(limits, now);
+        let (mut seen, mut alive) = self.measure(limits, now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
         let forced = core.kill_since().filter(|since| now.since(*since) >= HELP_AFTER);
         if forced.is_some() {
-            self.kill_known(&alive);
+            alive = self.kill_known(alive);
         }
         {
             let mut known = core.known.lock();
@@ -261,12 +261,13 @@ impl Follow {
         let known = self.meter.refresh(&core.known.lock().alive.clone(), false);
         let members = core.group.as_ref().and_then(|g| g.members()).unwrap_or_default();
         let grouped = members.iter().filter_map(|pid| self.meter.table().stat(*pid));
-        let left: Vec<Stat> = below.into_iter().chain(known).chain(grouped).filter(Stat::is_alive).collect();
+        let mut left: Vec<Stat> =
+            below.into_iter().chain(known).chain(grouped).filter(Stat::is_alive).collect();
         if left.is_empty() {
             return self.finish(now, false, true);
         }
         if core.kill_since().is_some() {
-            self.kill_known(&left);
+            left = self.kill_known(left);
         }
         core.known.lock().alive = left;
         self.next = now + pause(now.since(since));
@@ -290,9 +291,7 @@ impl Follow {
             let empty = members.is_some_and(|m| m.iter().all(|pid| table.read(*pid).is_ok()));
             return self.finish(now, true, core.held && empty);
         }
-        let alive = self.stop_all(alive);
-        self.kill_known(&alive);
-        core.known.lock().alive = alive;
+        core.known.lock().alive = self.kill_known(alive);
         self.next = now + pause(now.since(since));
     }
 
@@ -314,7 +313,8 @@ impl Follow {
         alive
     }
 
-    fn kill_known(&self, alive: &[Stat]) {
+    /// Kills `alive`, and what they forked meanwhile. Returns them all.
+    fn kill_known(&self, alive: Vec<Stat>) -> Vec<Stat> {
         let core = &self.core;
         let is_late = core.kill_since().is_some_and(|since| SystemClock.now().since(since) >= 2 * PATIENCE);
         if let Some(group) = &core.group
@@ -324,17 +324,16 @@ impl Follow {
             && !is_late
         {
             // Its members are dying; what left it is the guardian's next.
-            return;
+            return alive;
         }
-        // Stopped first, so that what is not yet signalled cannot fork past the sweep.
-        for number in [libc::SIGSTOP, SIGKILL] {
-            for stat in alive {
-                signal::send(self.meter.table(), stat, &Parents::Unknown, number);
-            }
+        let alive = self.stop_all(alive);
+        for stat in &alive {
+            signal::send(self.meter.table(), stat, &Parents::Unknown, SIGKILL);
         }
         if let Some(group) = &self.core.group {
             group.thaw();
         }
+        alive
     }
 
     fn main_ended(&mut self, exit: Exit) {
