@@ -38,10 +38,9 @@ class Job:
 
 
 @pytest.fixture
-def supervisor():
-    """One that does not look for long."""
-    profiles = [haltline.Profile("quick", grace=0.1, max_duration=0.05)]
-    with haltline.Supervisor(profiles=profiles, verify=0.1) as made:
+def hasty():
+    """A supervisor that soon gives up looking for the end of work that stays."""
+    with haltline.Supervisor(verify=0.1) as made:
         yield made
 
 
@@ -95,12 +94,12 @@ def test_a_kill_forces_at_once(supervisor):
     assert supervisor.incidents()[0].cause["reason"] == "now"
 
 
-def test_work_without_force_is_still_running_until_it_leaves(supervisor, brief):
+def test_work_without_force_is_still_running_until_it_leaves(hasty, brief):
     job = Job(leaves="never")
-    task = supervisor.start_with("render", brief, job)
+    task = hasty.start_with("render", brief, job)
     task.cancel("enough")
     assert task.wait_outcome(20) == "still_running"
-    assert [t["id"] for t in supervisor.active()] == [task.id]
+    assert [t["id"] for t in hasty.active()] == [task.id]
     job.gone = True
     until(lambda: task.outcome == "stopped")
 
@@ -112,7 +111,7 @@ def test_a_limit_cancels_it(supervisor):
     assert supervisor.incidents()[0].cause["limit"] == "max_duration"
 
 
-def test_what_a_stopper_raises_is_reported_and_counts_as_no(supervisor, brief, monkeypatch):
+def test_what_a_stopper_raises_is_reported_and_counts_as_no(hasty, brief, monkeypatch):
     reported = []
     monkeypatch.setattr("threading.excepthook", lambda report: reported.append(repr(report.exc_value)))
 
@@ -124,9 +123,10 @@ def test_what_a_stopper_raises_is_reported_and_counts_as_no(supervisor, brief, m
             raise KeyError("sword")
 
     job = Broken()
-    task = supervisor.start_with("render", brief, job)
+    task = hasty.start_with("render", brief, job)
     task.cancel("enough")
     assert task.wait_outcome(20) == "still_running"
+    until(lambda: len(reported) == 2)
     assert reported == ["ValueError('out of mana')", "KeyError('sword')"]
     task.finish()
     until(lambda: task.outcome == "stopped")
@@ -167,9 +167,11 @@ def test_a_stopper_that_blocks_delays_no_other_task(supervisor, brief):
     assert first.wait_outcome(20) == "stopped"
 
 
-def test_many_stops_run_side_by_side(supervisor, brief):
+def test_many_stops_run_side_by_side(supervisor):
+    # Long enough for each request to have its thread, and short beside 20 of them one after the other.
+    profile = haltline.Profile("brief", grace=2)
     jobs = [Job(leaves="force" if n % 2 else "request") for n in range(40)]
-    tasks = [supervisor.start_with(str(n), brief, job) for n, job in enumerate(jobs)]
+    tasks = [supervisor.start_with(str(n), profile, job) for n, job in enumerate(jobs)]
     assert len(supervisor.stop_all("evacuate")) == 40
     outcomes = [task.wait_outcome(30) for task in tasks]
     assert outcomes == ["stopped", "killed"] * 20
@@ -193,7 +195,8 @@ def test_an_object_that_is_no_stopper_is_refused(supervisor):
     assert supervisor.active() == []
 
 
-def test_a_request_that_hangs_does_not_keep_the_work_from_force(supervisor, brief):
+@pytest.mark.parametrize("stop", ["cancel", "kill"])
+def test_a_request_that_hangs_does_not_keep_the_work_from_force(supervisor, brief, stop):
     release = threading.Event()
 
     class Hanging(Job):
@@ -202,14 +205,14 @@ def test_a_request_that_hangs_does_not_keep_the_work_from_force(supervisor, brie
             release.wait(30)
 
     task = supervisor.start_with("render", brief, Hanging(leaves="force"))
-    task.cancel("enough")
+    getattr(task, stop)("enough")
     assert task.wait_outcome(20) == "killed"
     release.set()
 
 
-def test_an_exception_out_of_the_block_is_no_proof_that_the_work_is_gone(supervisor, brief):
+def test_an_exception_out_of_the_block_is_no_proof_that_the_work_is_gone(hasty, brief):
     job = Job(leaves="never")
-    with pytest.raises(KeyError), supervisor.start_with("render", brief, job) as task:
+    with pytest.raises(KeyError), hasty.start_with("render", brief, job) as task:
         task.cancel("enough")
         assert task.wait_outcome(20) == "still_running"
         raise KeyError("sword")

@@ -11,7 +11,7 @@ use haltline::ErrorKind;
 use haltline::clock::{Clock, ManualClock, SystemClock, Time};
 use haltline::event::{Delivery, SubscribeOptions};
 use haltline::monitor::{Monitor, Sample};
-use haltline::supervisor::{Incident, Outcome, Profile, Stopper, Supervisor};
+use haltline::supervisor::{Incident, Outcome, Profile, Stopper, Supervisor, Token};
 
 const S: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -540,15 +540,18 @@ impl Stopper for Hanging {
 }
 
 #[test]
-fn a_stopper_that_hangs_in_its_request_is_forced_after_the_grace() {
-    let supervisor = Supervisor::builder().start().unwrap();
-    let work = Arc::new(Hanging::default());
-    let task = supervisor.start_with("hangs", quick("p").build().unwrap(), work.clone()).unwrap();
-    task.cancel("test");
-    assert_eq!(task.wait_outcome(10 * S), Some(Outcome::Killed));
-    *work.released.lock().unwrap() = true;
-    work.release.notify_all();
-    supervisor.shutdown(10 * S).unwrap();
+fn a_stopper_that_hangs_in_its_request_is_forced_after_the_grace_and_at_once_without_one() {
+    let stops: [fn(&Token) -> bool; 2] = [|token| token.cancel("test"), |token| token.kill("test")];
+    for stop in stops {
+        let supervisor = Supervisor::builder().start().unwrap();
+        let work = Arc::new(Hanging::default());
+        let task = supervisor.start_with("hangs", quick("p").build().unwrap(), work.clone()).unwrap();
+        assert!(stop(task.token()));
+        assert_eq!(task.wait_outcome(10 * S), Some(Outcome::Killed));
+        *work.released.lock().unwrap() = true;
+        work.release.notify_all();
+        supervisor.shutdown(10 * S).unwrap();
+    }
 }
 
 /// Work that stays although it was asked and forced, until it leaves after all.

@@ -10,6 +10,8 @@ use crate::supervisor::stopper::Stopper;
 /// Between two looks: at first, and once the work has stayed for long.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(100);
+/// What a request has at least before force comes beside it.
+const MOMENT: Duration = Duration::from_millis(50);
 const FORCED: u8 = 1;
 const CANNOT: u8 = 2;
 
@@ -52,10 +54,10 @@ impl Custom {
     }
 
     /// Has force used. Returns whether the request has not come back, so that another thread has to
-    /// [`follow`](Custom::follow).
+    /// [`overtake`](Custom::overtake) it.
     pub(crate) fn force(&self) -> bool {
         self.force.store(true, Ordering::Release);
-        self.stage.compare_exchange(ASKING, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.stage.load(Ordering::Acquire) != ASKED
     }
 
     /// Whether the stopper is not known to have no force.
@@ -84,8 +86,26 @@ impl Custom {
         }
     }
 
+    /// Follows the work in the place of a request that does not come back. Runs on a thread of its own.
+    pub(crate) fn overtake(&self) {
+        let mut asking = Duration::ZERO;
+        // The request comes first, however late it had a thread.
+        while asking < MOMENT {
+            match self.stage.load(Ordering::Acquire) {
+                _ if self.over.load(Ordering::Acquire) => return,
+                ASKING => asking += FIRST_LOOK,
+                NEW => {}
+                _ => return,
+            }
+            std::thread::sleep(FIRST_LOOK);
+        }
+        if self.stage.compare_exchange(ASKING, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.follow();
+        }
+    }
+
     /// Forces when told to, and looks until the work is gone. On one thread at a time.
-    pub(crate) fn follow(&self) {
+    fn follow(&self) {
         let changed = || self.changed.get().into_iter().for_each(|changed| changed());
         let mut asked = Asked::default();
         let mut look = FIRST_LOOK;

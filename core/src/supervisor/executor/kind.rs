@@ -85,7 +85,7 @@ impl Executor {
             Executor::Custom(custom) => {
                 if custom.force() {
                     let custom = custom.clone();
-                    errand(Box::new(move || custom.follow()));
+                    errand(Box::new(move || custom.overtake()));
                 }
                 custom.may_have_force()
             }
