@@ -24,15 +24,18 @@ fn a_file_size_limit_that_leaves_no_room_for_the_guardian_is_named() {
 #[test]
 fn an_incident_file_at_the_file_size_limit_is_told_and_ends_nothing() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), vec![b'\n'; 2048 * 512]).unwrap();
     let words = format!("--incidents {} --max-duration 100ms sleep 1000", file.path().display());
-    let ran = run(with_small_files(2048, &words));
-    assert_eq!(ran.status, 124, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("incidents are missing") && ran.stderr.contains("too large"),
-        "{}",
-        ran.stderr
-    );
+    // Whole lines, and a last one that the limit cut short.
+    for byte in [b'\n', b'x'] {
+        std::fs::write(file.path(), vec![byte; 2048 * 512]).unwrap();
+        let ran = run(with_small_files(2048, &words));
+        assert_eq!(ran.status, 124, "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("incidents are missing") && ran.stderr.contains("too large"),
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The guardian's program, ready to be executed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::process::Resource;
+
+use crate::file::fill;
 
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hl-guardian"));
 
@@ -95,30 +96,13 @@ impl Image {
     }
 
     fn is_intact(&self) -> bool {
-        let now = self.fd.try_clone().and_then(|fd| File::from(fd).metadata());
-        now.is_ok_and(|about| (about.dev(), about.ino()) == self.identity)
+        rustix::fs::fstat(&self.fd).is_ok_and(|about| (about.st_dev, about.st_ino) == self.identity)
     }
 }
 
 impl AsFd for Image {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-/// Writes `bytes` into an empty file. A write past the file size limit would end the host by a signal; a file in memory
-/// counts too.
-pub(super) fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    let limit = rustix::process::getrlimit(Resource::Fsize).current;
-    match limit.filter(|limit| *limit < bytes.len() as u64) {
-        Some(limit) => Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!(
-                "the file size limit (ulimit -f) of {limit} bytes leaves no room for {} bytes; raise it",
-                bytes.len()
-            ),
-        )),
-        None => file.write_all(bytes),
     }
 }
 

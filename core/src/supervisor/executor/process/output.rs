@@ -14,10 +14,11 @@ use rustix::pipe::PipeFlags;
 
 use super::core::Core;
 use super::destination::{Destination, Trouble};
-use super::image::{above_streams, fill};
+use super::image::above_streams;
 use super::launch::AllBlocked;
 use super::{Captured, Command, Input, Lost, Output};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::fill;
 
 /// How long the last output of a tree that was stopped may take to be read. That of a tree that ended by itself waits
 /// for its reader.

@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use super::core::{Core, Parts};
 use super::follow::Follow;
 use super::group::Group;
-use super::image::{self, Image, above_streams, fill};
+use super::image::{self, Image, above_streams};
 use super::launch::{Launch, launch};
 use super::look::Limits;
 use super::output::{Ends, Flow, Streams};
@@ -25,6 +25,7 @@ use super::wire::{News, PACKET, Payload, step};
 use super::{Command, ProcessId, TreeWatcher, cgroup, reactor};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::fill;
 
 /// A guardian that says nothing for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,10 +1,9 @@
-//! Files that survive a crash: a log of whole lines that rotates by size, and whole-file replacement.
+//! A log of whole lines that rotates by size.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A log of lines. Beyond `max_bytes` the file is renamed to `NAME.1`, what was `NAME.1` to `NAME.2`, and so on.
@@ -25,17 +24,13 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens or creates the file and ends a line that a crash cut short. `keep` old files stay besides it; with 0 a
-    /// full file is thrown away. A `max_bytes` of `u64::MAX` never rotates.
+    /// Opens or creates the file. The first line ends one that a crash cut short. `keep` old files stay besides it; with
+    /// 0 a full file is thrown away. A `max_bytes` of `u64::MAX` never rotates.
     pub(crate) fn open(path: impl Into<PathBuf>, max_bytes: u64, keep: u32) -> io::Result<LogFile> {
         let path = path.into();
         let file = open_to_append(&path)?;
         let torn = ends_torn(&path)?;
-        let mut log = LogFile { path, max_bytes, keep, file, torn, fault: None };
-        if torn {
-            log.write(Vec::new())?;
-        }
-        Ok(log)
+        Ok(LogFile { path, max_bytes, keep, file, torn, fault: None })
     }
 
     /// Appends `line`, which holds no line feed; one is added.
@@ -221,54 +216,6 @@ fn moved(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Replaces the file at `path` so that at every instant it has either the old content or the new, also after a
-/// crash of the machine. Keeps the permissions of the old file. A symbolic link is itself replaced.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let (mut file, temporary) = create_beside(folder)?;
-    let result = (|| {
-        if let Ok(old) = fs::metadata(path) {
-            file.set_permissions(old.permissions())?;
-        }
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder(folder)
-    })();
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    result
-}
-
-fn create_beside(folder: &Path) -> io::Result<(File, PathBuf)> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!(".haltline-{}-{n}.tmp", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            // Left behind by an earlier process of this id that crashed.
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-            other => return other.map(|file| (file, path)),
-        }
-    }
-}
-
-/// Makes the rename itself durable.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Only Unix opens folders as files.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,18 +348,5 @@ mod tests {
         let lines = lines(&path);
         assert_eq!(lines.len(), 800);
         assert!(lines.iter().all(|l| l.len() == 300 && l.bytes().all(|b| b == l.as_bytes()[0])));
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("report.json");
-        write_atomic(&path, b"old").unwrap();
-        write_atomic(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        fs::create_dir_all(dir.path().join("taken").join("x")).unwrap();
-        assert!(write_atomic(&dir.path().join("taken"), b"no").is_err());
-        assert!(write_atomic(&dir.path().join("none").join("x"), b"no").is_err());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }
