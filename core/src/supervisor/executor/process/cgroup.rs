@@ -1,6 +1,7 @@
 //! Makes a control group for a tree where the process is allowed to, and reads its processor time.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,6 +27,9 @@ pub(super) fn create(wanted: Cgroups) -> Option<Group> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     #[allow(unused_mut)]
     let mut parents = parents(&own, &mounts);
+    if !SWEPT.swap(true, Ordering::Relaxed) {
+        parents.unified.iter().chain(&parents.v1).for_each(|parent| sweep(parent));
+    }
     #[cfg(test)]
     if wanted == Cgroups::V1 {
         parents.unified = None;
@@ -43,7 +47,7 @@ static SWEPT: AtomicBool = AtomicBool::new(false);
 const UNUSED_AFTER: Duration = Duration::from_secs(60);
 
 /// Removes the empty groups of hosts that were killed while they started a command.
-fn sweep(parent: &Path, is_v1: bool) {
+fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let host = name.to_str().and_then(|n| n.strip_prefix("haltline-")?.split_once('-'));
@@ -53,34 +57,45 @@ fn sweep(parent: &Path, is_v1: bool) {
         let made = entry.metadata().and_then(|m| m.modified()).ok();
         let is_old = made.and_then(|t| t.elapsed().ok()).is_some_and(|age| age >= UNUSED_AFTER);
         if is_old && !Path::new("/proc").join(pid.to_string()).exists() {
-            // One with members stays.
-            Group { directories: vec![entry.path()], is_v1 }.remove();
+            // One with members, or with groups below it, is in use and stays.
+            let _ = fs::remove_dir(entry.path());
         }
     }
 }
 
 /// Makes a group below each of `parents`, all or none.
 fn make(parents: &[&Path], is_v1: bool) -> Option<Group> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    if !SWEPT.swap(true, Ordering::Relaxed) {
-        parents.iter().for_each(|parent| sweep(parent, is_v1));
-    }
-    let name = format!("haltline-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let mut group = Group { directories: Vec::new(), is_v1 };
-    for parent in parents {
-        let directory = parent.join(&name);
-        if fs::create_dir(&directory).is_err() {
-            group.remove();
-            return None;
-        }
-        group.directories.push(directory);
-    }
+    let group = Group { directories: fresh(parents)?, is_v1 };
     // A directory on something that only looks like a hierarchy has no door.
     if group.directories.is_empty() || !group.doors().iter().all(|d| d.exists()) {
         group.remove();
         return None;
     }
     Some(group)
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A directory of a new name below each of `parents`, all or none.
+fn fresh(parents: &[&Path]) -> Option<Vec<PathBuf>> {
+    loop {
+        let name = format!("haltline-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let directories: Vec<PathBuf> = parents.iter().map(|parent| parent.join(&name)).collect();
+        let Some((made, e)) = directories
+            .iter()
+            .enumerate()
+            .find_map(|(n, directory)| fs::create_dir(directory).err().map(|e| (n, e)))
+        else {
+            return Some(directories);
+        };
+        for directory in &directories[..made] {
+            let _ = fs::remove_dir(directory);
+        }
+        // An earlier process of this id, as in a container that was started anew, may have left one of that name.
+        if e.kind() != io::ErrorKind::AlreadyExists {
+            return None;
+        }
+    }
 }
 
 fn parents(own: &str, mounts: &str) -> Parents {
@@ -163,16 +178,18 @@ mod tests {
         for (name, age, stays) in &names {
             let (set_age, path) = make(name, *age);
             if name.ends_with("-3") {
-                // As a group with members is: it cannot be removed.
-                fs::write(path.join("member"), "").unwrap();
+                // A group below it, as a command makes that runs on after its host was killed.
+                fs::create_dir(path.join("below")).unwrap();
             }
             set_age().unwrap();
             made.push((path, *stays));
         }
-        sweep(directory.path(), false);
+        let below = directory.path().join(format!("haltline-{dead}-3/below"));
+        sweep(directory.path());
         for (path, stays) in made {
             assert_eq!(path.exists(), stays, "{}", path.display());
         }
+        assert!(below.exists());
     }
 
     #[test]
@@ -181,5 +198,22 @@ mod tests {
         // Not a hierarchy: there is no door, so no group, and nothing is left behind.
         assert_eq!(make(&[directory.path()], false), None);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_name_that_an_earlier_process_of_this_id_left_is_passed_over() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let next = NEXT.load(Ordering::Relaxed);
+        let taken = |n: u64| two.path().join(format!("haltline-{}-{n}", std::process::id()));
+        (next..next + 50).for_each(|n| fs::create_dir(taken(n)).unwrap());
+        let made = fresh(&[one.path(), two.path()]).unwrap();
+        assert!(made.iter().all(|directory| directory.exists()));
+        assert_eq!(
+            fs::read_dir(one.path()).unwrap().count(),
+            1,
+            "nothing stays of the names that were taken"
+        );
+        assert_eq!(fresh(&[one.path(), Path::new("/nonexistent")]), None);
+        assert_eq!(fs::read_dir(one.path()).unwrap().count(), 1);
     }
 }
