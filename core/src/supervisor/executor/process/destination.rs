@@ -37,12 +37,15 @@ impl Trouble {
 
 impl Destination {
     pub(super) fn new(fd: OwnedFd) -> Destination {
-        let kind = rustix::fs::fstat(&fd).map(|about| FileType::from_raw_mode(about.st_mode));
+        let about = rustix::fs::fstat(&fd);
+        let kind = about.map(|about| FileType::from_raw_mode(about.st_mode));
         let may_wait = matches!(kind, Ok(FileType::Fifo | FileType::Socket)) || fd.is_terminal();
         if !may_wait {
             return Destination { fd, at_most: usize::MAX };
         }
-        match without_waiting(&fd) {
+        // To open the master of a terminal makes another terminal.
+        let is_master = about.is_ok_and(|about| about.st_rdev == rustix::fs::makedev(5, 2));
+        match (!is_master).then(|| without_waiting(&fd)).flatten() {
             Some(fd) => Destination { fd, at_most: usize::MAX },
             None => Destination { fd, at_most: PIPE_BUF },
         }
@@ -65,5 +68,31 @@ fn without_waiting(fd: &OwnedFd) -> Option<OwnedFd> {
 impl AsFd for Destination {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    /// Opening a master anew makes another terminal, which nobody reads.
+    #[test]
+    fn what_is_written_to_the_master_of_a_terminal_arrives_at_its_other_end() {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let other =
+            rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+        let to = Destination::new(master);
+        to.write(b"hello\n").unwrap();
+        let mut line = [0; 16];
+        let n = File::from(other).read(&mut line).unwrap();
+        assert_eq!(&line[..n], b"hello\n");
     }
 }
