@@ -115,13 +115,15 @@ fn without_descriptors() -> Vec<std::fs::File> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_host_without_a_descriptor_left_measures_its_trees_and_sees_them_end() {
+fn a_host_without_a_descriptor_left_measures_its_trees_sees_them_end_and_ends_them() {
     use haltline::supervisor::{Cause, Input, Limit};
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
     use std::io::Write;
 
     if !is_child() {
         let own = std::env::current_exe().unwrap();
-        let test = "a_host_without_a_descriptor_left_measures_its_trees_and_sees_them_end";
+        let test = "a_host_without_a_descriptor_left_measures_its_trees_sees_them_end_and_ends_them";
         return run_in_child(test, &own, |child| child);
     }
     let monitor = Monitor::builder().interval(50 * MS).start().unwrap();
@@ -137,12 +139,20 @@ fn a_host_without_a_descriptor_left_measures_its_trees_and_sees_them_end() {
     let (hog, mut feed) = start("ulimit -v 2000000; read x; exec tail /dev/zero");
     let (short, mut end) = start("read x");
     let (obedient, _open) = start("exec sleep 1000");
+    let (lost, _open) = start("exec sleep 20");
+    let sleeper = Pid::from_raw(lost.pid().cast_signed()).unwrap();
+    let sleeper = pidfd_open(sleeper, PidfdFlags::empty()).unwrap();
+    let guardian = Pid::from_raw(lost.guardian_pid().cast_signed()).unwrap();
     let taken = without_descriptors();
 
     end.write_all(b"\n").unwrap();
     assert!(short.wait_timeout(10 * S).unwrap().exit.success());
     obedient.cancel("enough");
     assert_eq!(obedient.wait_outcome(10 * S), Some(Outcome::Stopped));
+    kill_process(guardian, Signal::KILL).unwrap();
+    let mut ended = [PollFd::new(&sleeper, PollFlags::IN)];
+    let patience = Timespec { tv_sec: 4, tv_nsec: 0 };
+    assert_eq!(poll(&mut ended, Some(&patience)).unwrap(), 1, "it runs on without its guardian");
     feed.write_all(b"\n").unwrap();
     let done = hog.wait_timeout(20 * S).unwrap();
     assert!(

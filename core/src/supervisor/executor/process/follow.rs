@@ -183,7 +183,7 @@ impl Follow {
             return;
         }
         let limits = core.limits();
-        self.tell_of_crowd(limits, now);
+        self.tell_of_crowd(limits);
         let (mut seen, mut alive) = self.measure(limits, now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
@@ -237,7 +237,7 @@ impl Follow {
     }
 
     /// A burst of forks is told of before it is looked at one by one, which takes the longer the more there are.
-    fn tell_of_crowd(&self, limits: Limits, now: Time) {
+    fn tell_of_crowd(&self, limits: Limits) {
         let core = &self.core;
         let (Some(most), Some(group), None) = (limits.processes, &core.group, core.kill_since()) else {
             return;
@@ -245,7 +245,7 @@ impl Follow {
         let Some(count) = group.members().map(|m| m.len() as u64).filter(|n| *n > most) else { return };
         let told = {
             let last = &mut core.known.lock().last_use;
-            *last = TreeUse { processes: Some(count), at: now, ..*last };
+            *last = TreeUse { processes: Some(count), ..*last };
             core.watcher.upgrade()
         };
         if let Some(watcher) = told {
@@ -313,8 +313,16 @@ impl Follow {
         alive
     }
 
-    /// Kills `alive`, and what they forked meanwhile. Returns them all.
+    /// Kills `alive`, and what they forked meanwhile. Returns them all. Needs no descriptor of the host's where it has
+    /// none.
     fn kill_known(&self, alive: Vec<Stat>) -> Vec<Stat> {
+        if !room::is_out_of_descriptors() {
+            return self.kill_found(alive);
+        }
+        room::with_own_descriptors(|| self.kill_found(alive.clone())).unwrap_or(alive)
+    }
+
+    fn kill_found(&self, alive: Vec<Stat>) -> Vec<Stat> {
         let core = &self.core;
         let is_late = core.kill_since().is_some_and(|since| SystemClock.now().since(since) >= 2 * PATIENCE);
         if let Some(group) = &core.group

@@ -84,11 +84,11 @@ impl Tree {
         }
         let table = Table::system();
         let guardian = self.core.guardian;
-        // A guardian that was killed has no children, and its id may belong to another by now.
-        let mut alive = match table.is_alive(guardian.pid, guardian.start_time) {
-            true => table.descendants(guardian.pid, usize::MAX).processes,
-            false => Vec::new(),
-        };
+        let mut alive = table.descendants(guardian.pid, usize::MAX).processes;
+        // Asked after the walk: a guardian that was killed has no children, and its id may belong to another by now.
+        if !table.is_alive(guardian.pid, guardian.start_time) {
+            alive.clear();
+        }
         for old in self.core.known.lock().alive.clone() {
             if !alive.iter().any(|s| s.pid == old.pid) {
                 alive.extend(table.stat(old.pid).filter(|s| s.start_time == old.start_time));
