@@ -36,16 +36,22 @@ impl Supervisor {
     /// Called by a handler or a [`Stopper`](super::Stopper), it does not wait for those.
     ///
     /// # Errors
-    /// [`TimedOut`](ErrorKind::TimedOut) if some stop was not verified, some start not over, or some handler not back, within `limit`;
-    /// [`Io`](ErrorKind::Io) if incidents could not be written.
+    /// [`TimedOut`](ErrorKind::TimedOut) if some stop was not verified, some start not over, or some handler not back,
+    /// within `limit`; [`Io`](ErrorKind::Io) if incidents could not be written.
     ///
     /// # Blocking
     /// For at most `limit`.
     pub fn shutdown(&self, limit: Duration) -> Result<Vec<TaskSummary>> {
-        let mut records = std::mem::take(&mut *self.0.ending.lock());
+        // Copied and not taken: another thread may ask for the same at the same time.
+        let mut records = self.0.ending.lock().clone();
         let left = self.end_by(limit, &mut records);
-        if left.is_err() {
-            self.0.ending.lock().append(&mut records);
+        let mut ending = self.0.ending.lock();
+        match &left {
+            Ok(_) => ending.clear(),
+            Err(_) => {
+                ending.append(&mut records);
+                keep_each_once(&mut ending);
+            }
         }
         left
     }
@@ -68,8 +74,7 @@ impl Supervisor {
         }
         inner.cancel_all(&Cause::Shutdown);
         inner.table.collect(records);
-        records.sort_unstable_by_key(|record| record.id);
-        records.dedup_by_key(|record| record.id);
+        keep_each_once(records);
         let mut late = 0;
         for record in records.iter() {
             if !inner.threaded {
@@ -110,6 +115,11 @@ impl Supervisor {
     }
 }
 
+fn keep_each_once(records: &mut Vec<Arc<Record>>) {
+    records.sort_unstable_by_key(|record| record.id);
+    records.dedup_by_key(|record| record.id);
+}
+
 fn timed_out(message: String) -> Error {
     Error::new(ErrorKind::TimedOut, message)
 }
@@ -137,6 +147,33 @@ mod tests {
         drop(slow);
         let left = supervisor.shutdown(Duration::from_secs(20)).unwrap();
         assert_eq!(left.iter().map(|task| task.name.as_str()).collect::<Vec<_>>(), ["unproved"]);
+    }
+
+    #[test]
+    fn two_threads_that_shut_down_at_once_are_both_told_what_is_left() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let inner = supervisor.inner();
+        let unproved = supervisor.start("unproved", "heal").unwrap();
+        let slow = supervisor.start("slow", "heal").unwrap();
+        let record = unproved.token().record().clone();
+        supervisor.shutdown(Duration::ZERO).unwrap_err();
+        drop(unproved);
+        inner.pass(inner.now());
+        record.settle(Outcome::StillRunning);
+        let known = Arc::strong_count(&record);
+        std::thread::scope(|scope| {
+            let end = || supervisor.shutdown(Duration::from_secs(20)).map(|left| left.len());
+            let both = [scope.spawn(end), scope.spawn(end)];
+            let begun = Instant::now();
+            while Arc::strong_count(&record) < known + 2 && begun.elapsed() < Duration::from_secs(10) {
+                std::thread::yield_now();
+            }
+            drop(slow);
+            inner.pass(inner.now());
+            for one in both {
+                assert_eq!(one.join().unwrap().unwrap(), 1);
+            }
+        });
     }
 
     /// Between the moment at which a sample's thread has asked a task and the one at which it hands the cancellation
