@@ -55,14 +55,6 @@ impl Tree {
         match *self {}
     }
 
-    pub(crate) fn terminate(&self) {
-        match *self {}
-    }
-
-    pub(crate) fn kill(&self) {
-        match *self {}
-    }
-
     pub(crate) fn signal(&self, _number: i32) -> Result<()> {
         match *self {}
     }
