@@ -125,7 +125,8 @@ impl Command {
         self
     }
 
-    /// Does not use cgroups, even where they could be.
+    /// Does not use cgroups, even where they could be. With `HALTLINE_CGROUP=off` in its environment a host uses none
+    /// for any command.
     pub fn without_cgroup(mut self) -> Self {
         self.spec.cgroups = process::Cgroups::Off;
         self

@@ -101,7 +101,7 @@ pub struct TaskSummary {
     pub id: TaskId,
     /// Its name.
     pub name: String,
-    /// The name of the profile it started with.
+    /// The name of the profile that it runs under.
     pub profile: String,
     /// That profile's level.
     pub level: Level,
