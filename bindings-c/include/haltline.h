@@ -756,14 +756,24 @@ enum hl_status hl_supervisor_profile(const struct hl_supervisor *supervisor,
                                      const struct hl_profile **out);
 
 /// Adds a profile under its name, in place of what the name meant before. Running tasks keep what they started with,
-/// unless hl_token_replace_profile says otherwise.
+/// unless hl_token_replace_profile says otherwise. replaced, which may be NULL, gets what the name meant before, to be
+/// freed with hl_profile_free; NULL if it meant nothing.
 enum hl_status hl_supervisor_insert_profile(const struct hl_supervisor *supervisor,
-                                            const struct hl_profile *profile);
+                                            const struct hl_profile *profile,
+                                            const struct hl_profile **replaced);
 
-/// Reads the folder of profiles again: all or nothing. Running tasks keep what they started with.
+/// Reads the folder of profiles again: all or nothing. Running tasks keep what they started with. Blocks while it
+/// reads. hl_supervisor_profile_changes_json says what it changed.
 ///
 /// HL_IO, HL_INVALID_PROFILE; then every name means what it meant before.
 enum hl_status hl_supervisor_reload_profiles(const struct hl_supervisor *supervisor);
+
+/// What the last hl_supervisor_reload_profiles that succeeded has changed: a JSON object with added, changed and removed,
+/// each an array of names in alphabetical order. A profile whose parent was edited has changed too.
+enum hl_status hl_supervisor_profile_changes_json(const struct hl_supervisor *supervisor,
+                                                  char *buf,
+                                                  size_t len,
+                                                  size_t *needed);
 
 /// The names of all profiles, in alphabetical order: a JSON array.
 enum hl_status hl_supervisor_profile_names_json(const struct hl_supervisor *supervisor,
@@ -909,7 +919,7 @@ enum hl_status hl_monitor_frames_json(const struct hl_monitor *monitor,
 /// HL_INVALID_ARGUMENT if ms is not between 0 and 3,600,000.
 enum hl_status hl_monitor_latency_ms(const struct hl_monitor *monitor, double ms);
 
-/// A request or an action took ms milliseconds.
+/// A request or an action took ms milliseconds, by a clock that nobody sets, such as CLOCK_MONOTONIC.
 ///
 /// HL_INVALID_ARGUMENT if ms is not between 0 and 3,600,000.
 enum hl_status hl_monitor_response_ms(const struct hl_monitor *monitor, double ms);
@@ -934,7 +944,8 @@ enum hl_status hl_supervisor_active_json(const struct hl_supervisor *supervisor,
                                          size_t len,
                                          size_t *needed);
 
-/// The latest incidents, at most as many as asked for, the newest first: a JSON array. 1024 are kept.
+/// The latest incidents, at most as many as asked for, the newest first: a JSON array of the records as the incident file
+/// holds them, each with a summary, which is a line for people. 1024 are kept.
 enum hl_status hl_supervisor_incidents_json(const struct hl_supervisor *supervisor,
                                             size_t most,
                                             char *buf,
@@ -950,9 +961,9 @@ enum hl_status hl_supervisor_export_incidents(const struct hl_supervisor *superv
                                               size_t path_len,
                                               size_t *count);
 
-/// Reads an incident file with its rotated parts, the oldest first: a JSON array. An incident that was written again
-/// with a later outcome appears once, with that outcome; a record that a crash cut short is passed over. Needs no
-/// supervisor. Blocks while it reads, each time it is called.
+/// Reads an incident file with its rotated parts, the oldest first: a JSON array as of hl_supervisor_incidents_json. An
+/// incident that was written again with a later outcome appears once, with that outcome; a record that a crash cut short
+/// is passed over. Needs no supervisor. Blocks while it reads, each time it is called.
 ///
 /// HL_IO if there is no such file or it is a folder, if a part cannot be read, or holds a line that is no incident and
 /// none that was cut short.
@@ -1007,7 +1018,8 @@ enum hl_status hl_session_report_json(const struct hl_session *session,
                                       size_t len,
                                       size_t *needed);
 
-/// The incidents of its tasks, the newest first: a JSON array. Empty once the supervisor is gone.
+/// The incidents of its tasks, the newest first: a JSON array as of hl_supervisor_incidents_json. Empty once the
+/// supervisor is gone.
 enum hl_status hl_session_incidents_json(const struct hl_session *session,
                                          char *buf,
                                          size_t len,
@@ -1024,6 +1036,16 @@ enum hl_status hl_subscription_new(const struct hl_supervisor *supervisor,
                                    size_t bound,
                                    int32_t policy,
                                    struct hl_subscription **out);
+
+/// As hl_subscription_new, to what a monitor tells, with or without a supervisor: "monitor.sample" at each sample,
+/// "monitor.degraded" when a source begins or ceases to fail. A supervisor tells on the bus of its monitor, so that its
+/// events come here too.
+enum hl_status hl_subscription_new_on_monitor(const struct hl_monitor *monitor,
+                                              const char *pattern,
+                                              size_t pattern_len,
+                                              size_t bound,
+                                              int32_t policy,
+                                              struct hl_subscription **out);
 
 /// Ends a subscription and frees it.
 void hl_subscription_free(struct hl_subscription *subscription);

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use haltline::supervisor::{Profile, Profiles};
+use serde::Serialize;
 
 use crate::boundary::{enter, enter_or};
 use crate::pointer::{self, Counted, Handle, buffer, handle, out, text};
@@ -16,6 +17,14 @@ pub struct hl_profile(Profile);
 
 impl Handle for hl_profile {
     type Ownership = Counted;
+}
+
+/// The names that a reload changed.
+#[derive(Default, Serialize)]
+pub(crate) struct Changes {
+    added: Vec<String>,
+    changed: Vec<String>,
+    removed: Vec<String>,
 }
 
 /// A profile for C.
@@ -109,25 +118,53 @@ pub unsafe extern "C" fn hl_supervisor_profile(
 }
 
 /// Adds a profile under its name, in place of what the name meant before. Running tasks keep what they started with,
-/// unless hl_token_replace_profile says otherwise.
+/// unless hl_token_replace_profile says otherwise. replaced, which may be NULL, gets what the name meant before, to be
+/// freed with hl_profile_free; NULL if it meant nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_supervisor_insert_profile(
     supervisor: *const hl_supervisor,
     profile: *const hl_profile,
+    replaced: *mut *const hl_profile,
 ) -> hl_status {
     enter(|| {
         let (supervisor, profile) = (handle!(supervisor), handle!(profile));
-        supervisor.0.profiles().insert(profile.0.clone());
+        let before = supervisor.0.profiles().insert(profile.0.clone());
+        if !replaced.is_null() {
+            out!(replaced).set(before.map_or(std::ptr::null(), give));
+        }
         Ok(())
     })
 }
 
-/// Reads the folder of profiles again: all or nothing. Running tasks keep what they started with.
+/// Reads the folder of profiles again: all or nothing. Running tasks keep what they started with. Blocks while it
+/// reads. hl_supervisor_profile_changes_json says what it changed.
 ///
 /// HL_IO, HL_INVALID_PROFILE; then every name means what it meant before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_supervisor_reload_profiles(supervisor: *const hl_supervisor) -> hl_status {
-    enter(|| handle!(supervisor).0.profiles().reload().map(drop))
+    enter(|| {
+        let supervisor = handle!(supervisor);
+        // Held while the folder is read, so that of two reloads at once the later one is told of.
+        let mut last = supervisor.1.lock();
+        let changes = supervisor.0.profiles().reload()?;
+        *last = Changes { added: changes.added, changed: changes.changed, removed: changes.removed };
+        Ok(())
+    })
+}
+
+/// What the last hl_supervisor_reload_profiles that succeeded has changed: a JSON object with added, changed and removed,
+/// each an array of names in alphabetical order. A profile whose parent was edited has changed too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_supervisor_profile_changes_json(
+    supervisor: *const hl_supervisor,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> hl_status {
+    enter(|| {
+        let changes = to_json(&*handle!(supervisor).1.lock())?;
+        buffer!(buf, len, needed).fill_text(&changes)
+    })
 }
 
 /// The names of all profiles, in alphabetical order: a JSON array.

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use haltline::supervisor::Incident;
 use haltline::{Error, ErrorKind, Result};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::boundary::enter;
@@ -16,6 +17,20 @@ pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| {
         Error::new(ErrorKind::Io, format!("the result could not be put into JSON: {e}")).because(e)
     })
+}
+
+/// An incident as C reads it: the record, and the sentence that other languages have as a method.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    record: &'a Incident,
+    summary: String,
+}
+
+/// JSON of incidents.
+pub(crate) fn incidents_json<'a>(incidents: impl IntoIterator<Item = &'a Incident>) -> Result<String> {
+    let told = |record: &'a Incident| Told { record, summary: record.summary() };
+    to_json(&incidents.into_iter().map(told).collect::<Vec<_>>())
 }
 
 /// The running tasks, those being cancelled included, the oldest first: a JSON array.
@@ -32,7 +47,8 @@ pub unsafe extern "C" fn hl_supervisor_active_json(
     })
 }
 
-/// The latest incidents, at most as many as asked for, the newest first: a JSON array. 1024 are kept.
+/// The latest incidents, at most as many as asked for, the newest first: a JSON array of the records as the incident file
+/// holds them, each with a summary, which is a line for people. 1024 are kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_supervisor_incidents_json(
     supervisor: *const hl_supervisor,
@@ -43,8 +59,7 @@ pub unsafe extern "C" fn hl_supervisor_incidents_json(
 ) -> hl_status {
     enter(|| {
         let incidents = handle!(supervisor).0.incidents(most);
-        let incidents: Vec<_> = incidents.iter().map(|incident| &**incident).collect();
-        buffer!(buf, len, needed).fill_text(&to_json(&incidents)?)
+        buffer!(buf, len, needed).fill_text(&incidents_json(incidents.iter().map(|incident| &**incident))?)
     })
 }
 
@@ -65,9 +80,9 @@ pub unsafe extern "C" fn hl_supervisor_export_incidents(
     })
 }
 
-/// Reads an incident file with its rotated parts, the oldest first: a JSON array. An incident that was written again
-/// with a later outcome appears once, with that outcome; a record that a crash cut short is passed over. Needs no
-/// supervisor. Blocks while it reads, each time it is called.
+/// Reads an incident file with its rotated parts, the oldest first: a JSON array as of hl_supervisor_incidents_json. An
+/// incident that was written again with a later outcome appears once, with that outcome; a record that a crash cut short
+/// is passed over. Needs no supervisor. Blocks while it reads, each time it is called.
 ///
 /// HL_IO if there is no such file or it is a folder, if a part cannot be read, or holds a line that is no incident and
 /// none that was cut short.
@@ -81,7 +96,7 @@ pub unsafe extern "C" fn hl_incident_read_file_json(
 ) -> hl_status {
     enter(|| {
         let buffer = buffer!(buf, len, needed);
-        buffer.fill_text(&to_json(&Incident::read_file(os!(path, path_len))?)?)
+        buffer.fill_text(&incidents_json(&Incident::read_file(os!(path, path_len))?)?)
     })
 }
 

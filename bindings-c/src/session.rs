@@ -6,7 +6,7 @@ use haltline::supervisor::Session;
 
 use crate::boundary::{enter, enter_or};
 use crate::pointer::{self, Boxed, Handle, buffer, handle, out, text};
-use crate::record::to_json;
+use crate::record::{incidents_json, to_json};
 use crate::status::hl_status;
 use crate::supervisor::hl_supervisor;
 
@@ -98,7 +98,8 @@ pub unsafe extern "C" fn hl_session_report_json(
     })
 }
 
-/// The incidents of its tasks, the newest first: a JSON array. Empty once the supervisor is gone.
+/// The incidents of its tasks, the newest first: a JSON array as of hl_supervisor_incidents_json. Empty once the
+/// supervisor is gone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_session_incidents_json(
     session: *const hl_session,
@@ -108,7 +109,6 @@ pub unsafe extern "C" fn hl_session_incidents_json(
 ) -> hl_status {
     enter(|| {
         let incidents = handle!(session).0.incidents();
-        let incidents: Vec<_> = incidents.iter().map(|incident| &**incident).collect();
-        buffer!(buf, len, needed).fill_text(&to_json(&incidents)?)
+        buffer!(buf, len, needed).fill_text(&incidents_json(incidents.iter().map(|incident| &**incident))?)
     })
 }

@@ -72,9 +72,10 @@ pub unsafe extern "C" fn hl_monitor_latency_ms(monitor: *const hl_monitor, ms: f
     enter(|| handle!(monitor).0.signals().latency_ms(ms))
 }
 
-/// A request or an action took ms milliseconds.
+/// A request or an action took ms milliseconds, by a clock that nobody sets, such as CLOCK_MONOTONIC.
 ///
 /// HL_INVALID_ARGUMENT if ms is not between 0 and 3,600,000.
+// Other languages time a block themselves, because a panic or an exception may end it. C ends where the host says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_monitor_response_ms(monitor: *const hl_monitor, ms: f64) -> hl_status {
     enter(|| handle!(monitor).0.signals().response_ms(ms))

@@ -3,12 +3,13 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use haltline::event::{Delivery, Policy, SubscribeOptions, Subscription, topic};
+use haltline::event::{Bus, Delivery, Policy, SubscribeOptions, Subscription, topic};
 use haltline::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::boundary::{enter, enter_or};
+use crate::monitor::hl_monitor;
 use crate::pointer::{self, Boxed, Handle, buffer, handle, out, text};
 use crate::record::{gap, to_json};
 use crate::status::hl_status;
@@ -61,14 +62,37 @@ pub unsafe extern "C" fn hl_subscription_new(
 ) -> hl_status {
     enter(|| {
         let (supervisor, pattern, out) = (handle!(supervisor), text!(pattern, pattern_len), out!(out));
-        let mut options = SubscribeOptions::default().policy(self::policy(policy)?);
-        if bound != 0 {
-            options.bound = bound;
-        }
-        let events = supervisor.0.bus().subscribe(pattern, options)?;
-        out.set(pointer::give(hl_subscription { events, kept: Mutex::new(None) }));
+        out.set(subscribe(supervisor.0.bus(), pattern, bound, policy)?);
         Ok(())
     })
+}
+
+/// As hl_subscription_new, to what a monitor tells, with or without a supervisor: "monitor.sample" at each sample,
+/// "monitor.degraded" when a source begins or ceases to fail. A supervisor tells on the bus of its monitor, so that its
+/// events come here too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hl_subscription_new_on_monitor(
+    monitor: *const hl_monitor,
+    pattern: *const c_char,
+    pattern_len: usize,
+    bound: usize,
+    policy: i32,
+    out: *mut *mut hl_subscription,
+) -> hl_status {
+    enter(|| {
+        let (monitor, pattern, out) = (handle!(monitor), text!(pattern, pattern_len), out!(out));
+        out.set(subscribe(monitor.0.bus(), pattern, bound, policy)?);
+        Ok(())
+    })
+}
+
+fn subscribe(bus: &Bus, pattern: &str, bound: usize, policy: i32) -> Result<*mut hl_subscription> {
+    let mut options = SubscribeOptions::default().policy(self::policy(policy)?);
+    if bound != 0 {
+        options.bound = bound;
+    }
+    let events = bus.subscribe(pattern, options)?;
+    Ok(pointer::give(hl_subscription { events, kept: Mutex::new(None) }))
 }
 
 /// Ends a subscription and frees it.

@@ -6,10 +6,12 @@ use std::time::Duration;
 use haltline::monitor::Monitor;
 use haltline::supervisor::Supervisor;
 use haltline::{Error, ErrorKind, Result};
+use parking_lot::Mutex;
 
 use crate::boundary::{enter, enter_or};
 use crate::monitor::hl_monitor;
 use crate::pointer::{self, Boxed, Handle, Versioned, handle, os, out, text};
+use crate::profile::Changes;
 use crate::status::hl_status;
 use crate::token::{self, hl_token};
 
@@ -17,7 +19,11 @@ use crate::token::{self, hl_token};
 pub const HL_FOREVER: u64 = u64::MAX;
 
 /// Starts tasks, watches them, stops the one that hurts the machine, and verifies the stop. Any thread may use it.
-pub struct hl_supervisor(pub(crate) Supervisor);
+pub struct hl_supervisor(
+    pub(crate) Supervisor,
+    /// Of the last reload. Kept, because a buffer may be too small for them and the reload cannot be made undone.
+    pub(crate) Mutex<Changes>,
+);
 
 impl Handle for hl_supervisor {
     type Ownership = Boxed;
@@ -117,7 +123,7 @@ pub unsafe extern "C" fn hl_supervisor_new(
             // SAFETY: the header asks callers for a structure as long as its first field says.
             build(&unsafe { pointer::read_versioned(options, "options") }?)?
         };
-        out.set(pointer::give(hl_supervisor(supervisor)));
+        out.set(pointer::give(hl_supervisor(supervisor, Mutex::default())));
         Ok(())
     })
 }

@@ -28,7 +28,7 @@ int main(void) {
     const hl_profile *profile = NULL;
     if (hl_profile_parse(supervisor, HL_TEXT("brief"), HL_TEXT("{\"extends\": \"attack\", \"max_duration\": 0.2}"),
                          &profile) != HL_OK ||
-        hl_supervisor_insert_profile(supervisor, profile) != HL_OK) {
+        hl_supervisor_insert_profile(supervisor, profile, NULL) != HL_OK) {
         return failed("profile");
     }
     hl_profile_free(profile);

@@ -38,6 +38,15 @@ static inline void expect_status(hl_status got, hl_status wanted, const char *wo
     }
 }
 
+// Whether a text holds these words; prints it if not.
+static inline bool holds(const char *text, const char *words) {
+    if (strstr(text, words) == NULL) {
+        fprintf(stderr, "no %s in: %s\n", words, text);
+        return false;
+    }
+    return true;
+}
+
 // A supervisor that samples often.
 static inline hl_supervisor *started(void) {
     hl_supervisor_options options = {.struct_size = sizeof options, .sample_interval_ms = 20, .settle_ms = 1};
@@ -76,7 +85,7 @@ static inline void ended(hl_supervisor *supervisor) {
 static inline void profile(hl_supervisor *supervisor, const char *name, const char *json) {
     const hl_profile *made = NULL;
     OK(hl_profile_parse(supervisor, name, strlen(name), json, strlen(json), &made));
-    OK(hl_supervisor_insert_profile(supervisor, made));
+    OK(hl_supervisor_insert_profile(supervisor, made, NULL));
     hl_profile_free(made);
 }
 

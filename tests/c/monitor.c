@@ -9,11 +9,7 @@
 static char text[1 << 20];
 
 static bool told(const char *words) {
-    if (strstr(text, words) == NULL) {
-        fprintf(stderr, "no %s in: %s\n", words, text);
-        return false;
-    }
-    return true;
+    return holds(text, words);
 }
 
 static hl_monitor *monitored(hl_monitor_options options) {
@@ -113,6 +109,39 @@ static void only_what_was_chosen_is_read_and_a_source_that_fails_is_named(void) 
     EXPECT(told("\"source\":\"memory\"") && told("\"reason\":") && told("\"since\":"));
     hl_monitor_free(monitor);
     rmdir(root);
+}
+
+static void a_monitor_tells_of_its_samples_without_a_supervisor(void) {
+    hl_monitor *monitor = monitored((hl_monitor_options){.without_sources = HL_SOURCE_ALL});
+    OK(hl_monitor_stop(monitor));
+    hl_subscription *events = NULL;
+    REFUSED(hl_subscription_new_on_monitor(NULL, HL_TEXT("monitor.*"), 0, 0, &events), HL_INVALID_ARGUMENT,
+            "monitor is NULL");
+    REFUSED(hl_subscription_new_on_monitor(monitor, HL_TEXT("a..b"), 0, 0, &events), HL_INVALID_ARGUMENT, "a..b");
+    REFUSED(hl_subscription_new_on_monitor(monitor, HL_TEXT("a"), 0, 9, &events), HL_INVALID_ARGUMENT, "policy 9");
+    EXPECT(events == NULL);
+    OK(hl_subscription_new_on_monitor(monitor, HL_TEXT("monitor.*"), 1, HL_POLICY_DROP_NEWEST, &events));
+    for (int i = 1; i <= 3; i++) {
+        OK(hl_monitor_gauge(monitor, HL_TEXT("mana"), i));
+        OK(hl_monitor_sample_now(monitor));
+    }
+    EXPECT(hl_subscription_waiting(events) == 1 && hl_subscription_lost(events) == 2);
+    OK(hl_subscription_next_json(events, 0, text, sizeof text, NULL));
+    EXPECT(told("\"type\":\"monitor.sample\"") && told("\"mana\":1.0"));
+    hl_subscription_free(events);
+    // A supervisor tells on the bus of its monitor.
+    hl_supervisor_options options = {.struct_size = sizeof options, .monitor = monitor};
+    hl_supervisor *supervisor = NULL;
+    OK(hl_supervisor_new(&options, &supervisor));
+    OK(hl_subscription_new_on_monitor(monitor, HL_TEXT("host.level"), 0, 0, &events));
+    size_t reached = 0;
+    OK(hl_supervisor_publish(supervisor, HL_TEXT("host.level"), NULL, 0, NULL, 0, &reached));
+    EXPECT(reached == 1);
+    hl_monitor_free(monitor);
+    ended(supervisor);
+    OK(hl_subscription_next_json(events, 0, text, sizeof text, NULL));
+    REFUSED(hl_subscription_next_json(events, 20000, text, sizeof text, NULL), HL_SHUT_DOWN, "gone");
+    hl_subscription_free(events);
 }
 
 static void two_tables_tell_who_used_most_in_between(void) {
@@ -234,6 +263,7 @@ int main(void) {
     frames_are_told_at_once();
     a_window_is_summed_up_and_the_history_is_bounded();
     only_what_was_chosen_is_read_and_a_source_that_fails_is_named();
+    a_monitor_tells_of_its_samples_without_a_supervisor();
     two_tables_tell_who_used_most_in_between();
     a_probe_feeds_latencies();
     a_supervisor_decides_by_the_monitor_that_it_is_given();

@@ -20,6 +20,7 @@ static void null_is_refused_by_the_name_of_its_parameter(hl_supervisor *supervis
     REFUSED(hl_subscription_next_json(NULL, 0, NULL, 0, NULL), HL_INVALID_ARGUMENT, "subscription is NULL");
     REFUSED(hl_session_id(NULL, NULL, 0, NULL), HL_INVALID_ARGUMENT, "session is NULL");
     REFUSED(hl_profile_json(NULL, NULL, 0, NULL), HL_INVALID_ARGUMENT, "profile is NULL");
+    REFUSED(hl_supervisor_profile_changes_json(NULL, NULL, 0, NULL), HL_INVALID_ARGUMENT, "supervisor is NULL");
     hl_monitor *monitor = NULL;
     REFUSED(hl_supervisor_monitor(NULL, &monitor), HL_INVALID_ARGUMENT, "supervisor is NULL");
     EXPECT(monitor == NULL);

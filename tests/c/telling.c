@@ -7,11 +7,7 @@
 static char text[1 << 20];
 
 static bool told(const char *words) {
-    if (strstr(text, words) == NULL) {
-        fprintf(stderr, "no %s in: %s\n", words, text);
-        return false;
-    }
-    return true;
+    return holds(text, words);
 }
 
 static void a_task_is_listed_while_it_runs(hl_supervisor *supervisor) {
@@ -43,10 +39,11 @@ static void a_cancellation_is_told_everywhere(hl_supervisor *supervisor, const c
     EXPECT(told("\"type\":\"task.cancelled\"") && told("to see it told") && told("\"specversion\":\"1.0\""));
     OK(hl_supervisor_incidents_json(supervisor, 10, text, sizeof text, NULL));
     EXPECT(told("\"name\":\"victim\"") && told("\"outcome\":\"stopped\""));
+    EXPECT(told("\"summary\":\"cancelled task ") && told(" \\\"victim\\\" (heal): ") && told("; stopped after "));
     OK(hl_supervisor_incidents_json(supervisor, 0, text, sizeof text, NULL));
     EXPECT(strcmp(text, "[]") == 0);
     OK(hl_session_incidents_json(session, text, sizeof text, NULL));
-    EXPECT(told("victim") && told("evening"));
+    EXPECT(told("victim") && told("evening") && told("\"summary\":\"cancelled task "));
     char id[100];
     OK(hl_session_id(session, id, sizeof id, NULL));
     EXPECT(told(id));
@@ -83,6 +80,7 @@ static void incidents_are_exported_and_read_back(hl_supervisor *supervisor, cons
         REFUSED(hl_incident_read_file_json(files[i], strlen(files[i]), NULL, 0, &needed), HL_BUFFER_TOO_SMALL, "0 bytes");
         OK(hl_incident_read_file_json(files[i], strlen(files[i]), text, needed, NULL));
         EXPECT(text[0] == '[' && told("\"name\":\"victim\"") && told("\"outcome\":\"stopped\""));
+        EXPECT(told("\"summary\":\"cancelled task "));
     }
     FILE *damaged = fopen(copy, "w");
     EXPECT(damaged != NULL && fputs("{\"no\": \"incident\"}\n", damaged) >= 0 && fclose(damaged) == 0);
@@ -155,7 +153,22 @@ static void profiles_are_named_read_and_replaced(hl_supervisor *supervisor) {
     OK(hl_profile_accepts(mine, HL_TEXT("process")));
     REFUSED(hl_profile_accepts(mine, HL_TEXT("thread")), HL_LIMIT_REFUSED, "task.max_memory_mib");
     hl_profile_free(mine);
+    // Without a folder there is nothing to read.
     OK(hl_supervisor_reload_profiles(supervisor));
+    const hl_profile *before = mine;
+    OK(hl_profile_parse(supervisor, HL_TEXT("ours"), HL_TEXT("{\"max_duration\": 8}"), &mine));
+    OK(hl_supervisor_insert_profile(supervisor, mine, &before));
+    EXPECT(before == NULL);
+    hl_profile_free(mine);
+    OK(hl_profile_parse(supervisor, HL_TEXT("ours"), HL_TEXT("{\"max_duration\": 9}"), &mine));
+    REFUSED(hl_supervisor_insert_profile(NULL, mine, &before), HL_INVALID_ARGUMENT, "supervisor is NULL");
+    REFUSED(hl_supervisor_insert_profile(supervisor, NULL, &before), HL_INVALID_ARGUMENT, "profile is NULL");
+    EXPECT(before == NULL);
+    OK(hl_supervisor_insert_profile(supervisor, mine, &before));
+    hl_profile_free(mine);
+    OK(hl_profile_json(before, text, sizeof text, NULL));
+    EXPECT(told("\"max_duration\":\"8s\""));
+    hl_profile_free(before);
     hl_task *task = NULL;
     OK(hl_task_start(supervisor, HL_TEXT("t"), HL_TEXT("mine"), &task));
     const hl_token *token = NULL;
