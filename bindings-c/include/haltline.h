@@ -246,7 +246,8 @@ typedef struct hl_exit {
     int32_t signal;
     /// What came of its cancellation; HL_OUTCOME_NONE if there was none.
     enum hl_outcome outcome;
-    /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
+    /// Processes that it had left behind, which were stopped unless hl_command_keep_leftovers was called;
+    /// hl_process_leftovers_json names them.
     uint32_t leftovers;
     /// Bytes of output that are lost: captured after as much as was to be kept, or not passed on; see
     /// hl_process_output_error.
@@ -627,7 +628,8 @@ enum hl_status hl_command_without_cgroup(const struct hl_command *command);
 /// Gives the command a process group of its own, so that Ctrl-C in the terminal does not reach it.
 enum hl_status hl_command_own_group(const struct hl_command *command);
 
-/// Lets processes that outlive the command run on, supervised. Otherwise they are stopped and named.
+/// Lets processes that outlive the command run on, supervised. Otherwise they are stopped; if they have not left a second
+/// after the grace, the task is cancelled for it. They are named in either case.
 enum hl_status hl_command_keep_leftovers(const struct hl_command *command);
 
 /// Starts the command under a profile. The command cannot be changed or spawned again, whatever this returns.
@@ -680,7 +682,8 @@ enum hl_status hl_process_wait_cleared(const struct hl_process *process,
 /// Output that passes through the host is waited for too: that of a tree that was stopped for two seconds, that of one
 /// that ended by itself until somebody has read it.
 ///
-/// HL_TIMED_OUT after timeout_ms; the command goes on, or its output waits for its reader. HL_IO if its captured output could not be read.
+/// HL_TIMED_OUT after timeout_ms; the command goes on, or its output waits for its reader. HL_IO if its captured output
+/// could not be read.
 enum hl_status hl_process_wait(const struct hl_process *process,
                                uint64_t timeout_ms,
                                struct hl_exit *out);

@@ -292,7 +292,8 @@ pub unsafe extern "C" fn hl_command_own_group(command: *const hl_command) -> hl_
     enter(|| handle!(command).change(Command::own_group))
 }
 
-/// Lets processes that outlive the command run on, supervised. Otherwise they are stopped and named.
+/// Lets processes that outlive the command run on, supervised. Otherwise they are stopped; if they have not left a second
+/// after the grace, the task is cancelled for it. They are named in either case.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_command_keep_leftovers(command: *const hl_command) -> hl_status {
     enter(|| handle!(command).change(Command::keep_leftovers))

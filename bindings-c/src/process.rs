@@ -36,7 +36,8 @@ pub struct hl_exit {
     pub signal: i32,
     /// What came of its cancellation; HL_OUTCOME_NONE if there was none.
     pub outcome: hl_outcome,
-    /// Processes that it had left behind, which were stopped; hl_process_leftovers_json names them.
+    /// Processes that it had left behind, which were stopped unless hl_command_keep_leftovers was called;
+    /// hl_process_leftovers_json names them.
     pub leftovers: u32,
     /// Bytes of output that are lost: captured after as much as was to be kept, or not passed on; see
     /// hl_process_output_error.
@@ -178,7 +179,8 @@ pub unsafe extern "C" fn hl_process_wait_cleared(process: *const hl_process, tim
 /// Output that passes through the host is waited for too: that of a tree that was stopped for two seconds, that of one
 /// that ended by itself until somebody has read it.
 ///
-/// HL_TIMED_OUT after timeout_ms; the command goes on, or its output waits for its reader. HL_IO if its captured output could not be read.
+/// HL_TIMED_OUT after timeout_ms; the command goes on, or its output waits for its reader. HL_IO if its captured output
+/// could not be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_process_wait(
     process: *const hl_process,

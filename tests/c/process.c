@@ -38,7 +38,6 @@ static void output_and_exit_code_are_kept(hl_supervisor *supervisor) {
     OK(hl_command_stdin_bytes(command, (const uint8_t *)"fed\n", 4));
     OK(hl_command_stdout(command, HL_STREAM_CAPTURE, 1000));
     OK(hl_command_stderr(command, HL_STREAM_CAPTURE, 1000));
-    OK(hl_command_own_group(command));
     hl_process *process = spawned(command, "craft");
     uint8_t out[100];
     size_t count = 0;
@@ -97,7 +96,6 @@ static void streams_may_be_descriptors_of_the_host(hl_supervisor *supervisor) {
     OK(hl_command_stdin_fd(command, fileno(in)));
     OK(hl_command_stdout_fd(command, fileno(out)));
     OK(hl_command_stderr(command, HL_STREAM_STDOUT, 0));
-    OK(hl_command_without_cgroup(command));
     hl_process *process = spawned(command, "craft");
     hl_exit end = {.struct_size = sizeof end};
     OK(hl_process_wait(process, 30000, &end));
@@ -224,13 +222,108 @@ static void what_a_command_leaves_behind_is_stopped_and_named(hl_supervisor *sup
     hl_process_free(process);
 }
 
-static void a_signal_reaches_the_command_and_its_ids_are_told(hl_supervisor *supervisor) {
-    hl_command *command = shell(supervisor, "exec sleep 1000");
+// Waits until the looks at the tree tell these processes and no others.
+static void until_its_ids_are(hl_process *process, const char *wanted) {
+    char json[200] = "";
+    struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 20000 && strcmp(json, wanted) != 0; i++) {
+        nanosleep(&moment, NULL);
+        OK(hl_process_pids_json(process, json, sizeof json, NULL));
+    }
+    EXPECT(holds(json, wanted));
+}
+
+static void what_a_command_leaves_behind_may_run_on(hl_supervisor *supervisor) {
+    // What stays ends with its input.
+    hl_command *command = shell(supervisor, "exec 3<&0; cat <&3 & echo $!; exit 3");
+    OK(hl_command_stdin(command, HL_STREAM_PIPED));
+    OK(hl_command_stdout(command, HL_STREAM_PIPED, 0));
     OK(hl_command_keep_leftovers(command));
+    hl_process *process = spawned(command, "brief grace");
+    int in = -1, out = -1;
+    OK(hl_process_take_stdin(process, &in));
+    OK(hl_process_take_stdout(process, &out));
+    char digits[20] = "", json[40];
+    EXPECT(read(out, digits, sizeof digits - 1) > 0);
+    snprintf(json, sizeof json, "[%lu]", strtoul(digits, NULL, 10));
+    hl_exit end = {.struct_size = sizeof end};
+    struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 20000 && hl_process_exit(process, &end) == HL_TIMED_OUT; i++) {
+        nanosleep(&moment, NULL);
+    }
+    EXPECT(end.code == 3);
+    until_its_ids_are(process, json);
+    REFUSED(hl_process_wait(process, 1, &end), HL_TIMED_OUT, "\"sh\"");
+    EXPECT(write(in, "on\n", 3) == 3 && read(out, digits, sizeof digits) == 3 && memcmp(digits, "on\n", 3) == 0);
+    close(in);
+    OK(hl_process_wait(process, 30000, &end));
+    EXPECT(end.code == 3 && end.leftovers == 1 && end.outcome == HL_OUTCOME_NONE);
+    hl_process_free(process);
+    close(out);
+}
+
+static pid_t group_of_a_command(hl_supervisor *supervisor, bool own) {
+    hl_command *command = shell(supervisor, "exec cat");
+    OK(hl_command_stdin(command, HL_STREAM_PIPED));
+    if (own) {
+        OK(hl_command_own_group(command));
+    }
     hl_process *process = spawned(command, "craft");
-    char json[200];
-    OK(hl_process_pids_json(process, json, sizeof json, NULL));
-    EXPECT(json[0] == '[');
+    pid_t pid = (pid_t)hl_process_pid(process), group = getpgid(pid);
+    EXPECT(group > 0 && (group == pid) == own);
+    int in = -1;
+    OK(hl_process_take_stdin(process, &in));
+    close(in);
+    OK(hl_process_wait(process, 30000, NULL));
+    hl_process_free(process);
+    return group;
+}
+
+static void a_command_has_a_group_of_its_own_if_asked(hl_supervisor *supervisor) {
+    EXPECT(group_of_a_command(supervisor, false) == getpgrp());
+    EXPECT(group_of_a_command(supervisor, true) != getpgrp());
+}
+
+// The groups that the kernel lists a command in.
+static void cgroups_of_a_command(hl_supervisor *supervisor, bool without, char *list, size_t size) {
+    hl_command *command = NULL;
+    OK(hl_command_new(supervisor, HL_TEXT("cat"), &command));
+    OK(hl_command_arg(command, HL_TEXT("/proc/self/cgroup")));
+    OK(hl_command_stdout(command, HL_STREAM_CAPTURE, size - 1));
+    if (without) {
+        OK(hl_command_without_cgroup(command));
+    }
+    hl_process *process = spawned(command, "craft");
+    OK(hl_process_wait(process, 30000, NULL));
+    size_t count = 0;
+    OK(hl_process_stdout(process, (uint8_t *)list, size - 1, &count));
+    EXPECT(count > 0);
+    list[count] = '\0';
+    hl_process_free(process);
+}
+
+static void a_command_does_without_a_cgroup_if_asked(hl_supervisor *supervisor) {
+    static char own[8192], with[8192], without[8192];
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    if (file == NULL) {
+        fprintf(stderr, "not checked: hl_command_without_cgroup (this kernel has no cgroups)\n");
+        return;
+    }
+    own[fread(own, 1, sizeof own - 1, file)] = '\0';
+    fclose(file);
+    cgroups_of_a_command(supervisor, false, with, sizeof with);
+    cgroups_of_a_command(supervisor, true, without, sizeof without);
+    EXPECT(strcmp(without, own) == 0);
+    if (strcmp(with, own) == 0) {
+        fprintf(stderr, "not checked: hl_command_without_cgroup against a cgroup (none can be made here)\n");
+    }
+}
+
+static void a_signal_reaches_the_command_and_its_ids_are_told(hl_supervisor *supervisor) {
+    hl_process *process = spawned(shell(supervisor, "exec sleep 1000"), "craft");
+    char json[40];
+    snprintf(json, sizeof json, "[%u]", hl_process_pid(process));
+    until_its_ids_are(process, json);
     EXPECT(hl_process_signal(process, 999) == HL_INVALID_ARGUMENT);
     EXPECT(hl_process_signal(process, 0) == HL_INVALID_ARGUMENT);
     OK(hl_process_signal(process, SIGINT));
@@ -277,6 +370,9 @@ int main(void) {
     a_killed_command_has_no_grace(supervisor);
     a_cancelled_command_is_dead_with_all_its_children(supervisor);
     what_a_command_leaves_behind_is_stopped_and_named(supervisor);
+    what_a_command_leaves_behind_may_run_on(supervisor);
+    a_command_has_a_group_of_its_own_if_asked(supervisor);
+    a_command_does_without_a_cgroup_if_asked(supervisor);
     a_signal_reaches_the_command_and_its_ids_are_told(supervisor);
     a_freed_handle_leaves_the_command_to_the_supervisor(supervisor);
     ended(supervisor);
