@@ -198,8 +198,8 @@ typedef struct hl_supervisor_options {
     /// Milliseconds that the machine has to settle after a cancellation, before anyone else is nominated.
     /// Default 2000.
     uint64_t settle_ms;
-    /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
-    /// Default 5000.
+    /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running; up to
+    /// four times that for a command whose processes have become fewer each time. Default 5000.
     uint64_t verify_ms;
     /// The most cancellations per minute for host limits. Default 10. To cancel nobody for a limit, set
     /// observe_only.
@@ -214,17 +214,19 @@ typedef struct hl_supervisor_options {
 
 /// How a running thing is asked to stop, forced, and seen to be gone. The functions are called on a thread of
 /// haltline's own, one for each cancellation, in the order request, force, with is_gone between and after until it is
-/// true; one that blocks delays no other task. force and is_gone do not wait for a request that has not returned by the
-/// end of the grace: they come on another thread. They may call every function of this header but hl_supervisor_shutdown, and must not
+/// true; one that blocks delays no other task. A request that has not returned at the end of the grace keeps nothing
+/// back: force and is_gone then come beside it on another thread, though not before it had 50 milliseconds, which it has
+/// also where there is no grace. They may call every function of this header but hl_supervisor_shutdown, and must not
 /// throw or jump out.
 typedef struct hl_stopper {
     /// sizeof(hl_stopper).
     size_t struct_size;
     /// Asks the work to stop.
     void (*request)(void *user_data);
-    /// Ends the work by force; returns whether it could. NULL if there is no force.
+    /// Ends the work by force; returns whether it could. Called once at most. NULL if there is no force: what does not
+    /// leave by itself is then still running, and never killed.
     bool (*force)(void *user_data);
-    /// Whether the work is seen to be gone, now. Polled while a stop is verified.
+    /// Whether the work is seen to be gone, now. Polled from the request on, until it is true or hl_task_finish says so.
     bool (*is_gone)(void *user_data);
 } hl_stopper;
 
@@ -346,8 +348,9 @@ void hl_supervisor_free(struct hl_supervisor *supervisor);
 
 /// Cancels every task, starts no more, and waits until each stop is verified and written and every callback has
 /// returned. left, which may be NULL, gets the number of tasks that were not seen to stop; only if there are any, a
-/// function of a stopper may still be called. A command that another thread is just starting is a task all the same,
-/// and is cancelled.
+/// function of a stopper may still be called. A request of a stopper that hangs though its work is gone is waited for
+/// until timeout_ms is over, and is no error. A command that another thread is just starting is a task all the same, and
+/// is cancelled.
 ///
 /// HL_TIMED_OUT if a stop was not verified, a start not over, or a callback not back, within timeout_ms; HL_IO if
 /// incidents could not be written. Then it can be called again, and counts what the calls before have found as well.
@@ -519,8 +522,9 @@ enum hl_status hl_token_cancel(const struct hl_token *token,
                                size_t reason_len,
                                bool *cancelled);
 
-/// As hl_token_cancel without a grace: force follows the request at once. If the task is being cancelled already, that
-/// ends its grace. Force exists for processes and for a stopper that has it, not for sections and threads.
+/// As hl_token_cancel without a grace: force follows the request at once, or 50 milliseconds after one of a stopper that
+/// does not return. If the task is being cancelled already, that ends its grace. Force exists for processes and for a
+/// stopper that has it, not for sections and threads.
 enum hl_status hl_token_kill(const struct hl_token *token,
                              const char *reason,
                              size_t reason_len,

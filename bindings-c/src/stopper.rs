@@ -10,8 +10,9 @@ use crate::pointer::{Versioned, null};
 
 /// How a running thing is asked to stop, forced, and seen to be gone. The functions are called on a thread of
 /// haltline's own, one for each cancellation, in the order request, force, with is_gone between and after until it is
-/// true; one that blocks delays no other task. force and is_gone do not wait for a request that has not returned by the
-/// end of the grace: they come on another thread. They may call every function of this header but hl_supervisor_shutdown, and must not
+/// true; one that blocks delays no other task. A request that has not returned at the end of the grace keeps nothing
+/// back: force and is_gone then come beside it on another thread, though not before it had 50 milliseconds, which it has
+/// also where there is no grace. They may call every function of this header but hl_supervisor_shutdown, and must not
 /// throw or jump out.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -20,9 +21,10 @@ pub struct hl_stopper {
     pub struct_size: usize,
     /// Asks the work to stop.
     pub request: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    /// Ends the work by force; returns whether it could. NULL if there is no force.
+    /// Ends the work by force; returns whether it could. Called once at most. NULL if there is no force: what does not
+    /// leave by itself is then still running, and never killed.
     pub force: Option<unsafe extern "C" fn(user_data: *mut c_void) -> bool>,
-    /// Whether the work is seen to be gone, now. Polled while a stop is verified.
+    /// Whether the work is seen to be gone, now. Polled from the request on, until it is true or hl_task_finish says so.
     pub is_gone: Option<unsafe extern "C" fn(user_data: *mut c_void) -> bool>,
 }
 

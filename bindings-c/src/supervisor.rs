@@ -51,8 +51,8 @@ pub struct hl_supervisor_options {
     /// Milliseconds that the machine has to settle after a cancellation, before anyone else is nominated.
     /// Default 2000.
     pub settle_ms: u64,
-    /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running.
-    /// Default 5000.
+    /// Milliseconds for which a task that was ended by force is looked for, before it counts as still running; up to
+    /// four times that for a command whose processes have become fewer each time. Default 5000.
     pub verify_ms: u64,
     /// The most cancellations per minute for host limits. Default 10. To cancel nobody for a limit, set
     /// observe_only.
@@ -141,8 +141,9 @@ pub unsafe extern "C" fn hl_supervisor_free(supervisor: *mut hl_supervisor) {
 
 /// Cancels every task, starts no more, and waits until each stop is verified and written and every callback has
 /// returned. left, which may be NULL, gets the number of tasks that were not seen to stop; only if there are any, a
-/// function of a stopper may still be called. A command that another thread is just starting is a task all the same,
-/// and is cancelled.
+/// function of a stopper may still be called. A request of a stopper that hangs though its work is gone is waited for
+/// until timeout_ms is over, and is no error. A command that another thread is just starting is a task all the same, and
+/// is cancelled.
 ///
 /// HL_TIMED_OUT if a stop was not verified, a start not over, or a callback not back, within timeout_ms; HL_IO if
 /// incidents could not be written. Then it can be called again, and counts what the calls before have found as well.

@@ -131,8 +131,9 @@ pub unsafe extern "C" fn hl_token_cancel(
     })
 }
 
-/// As hl_token_cancel without a grace: force follows the request at once. If the task is being cancelled already, that
-/// ends its grace. Force exists for processes and for a stopper that has it, not for sections and threads.
+/// As hl_token_cancel without a grace: force follows the request at once, or 50 milliseconds after one of a stopper that
+/// does not return. If the task is being cancelled already, that ends its grace. Force exists for processes and for a
+/// stopper that has it, not for sections and threads.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hl_token_kill(
     token: *const hl_token,

@@ -143,6 +143,32 @@ static void a_stopper_stops(hl_supervisor *supervisor, bool stubborn) {
     wait_until(&w.freed, 1);
 }
 
+// It comes back when the work is gone, which it is by force only.
+static void hanging_request(void *user_data) {
+    work *w = user_data;
+    atomic_fetch_add(&w->requested, 1);
+    wait_until(&w->gone, 1);
+}
+
+static void a_request_that_hangs_keeps_nothing_from_force(hl_supervisor *supervisor, bool killed) {
+    work w = {.stubborn = true};
+    hl_stopper stopper = {
+        .struct_size = sizeof stopper, .request = hanging_request, .force = work_force, .is_gone = work_is_gone};
+    hl_task *task = NULL;
+    const char *profile = killed ? "heal" : "brief grace";
+    OK(hl_task_start_with(supervisor, HL_TEXT("hanging"), profile, strlen(profile), &stopper, &w, work_free, &task));
+    const hl_token *token = NULL;
+    OK(hl_task_token(task, &token));
+    OK((killed ? hl_token_kill : hl_token_cancel)(token, HL_TEXT("enough"), NULL));
+    hl_outcome outcome = HL_OUTCOME_NONE;
+    OK(hl_token_wait_outcome(token, 20000, &outcome));
+    EXPECT(outcome == HL_OUTCOME_KILLED);
+    EXPECT(atomic_load(&w.requested) == 1 && atomic_load(&w.forced) == 1);
+    hl_token_free(token);
+    OK(hl_task_finish(task, NULL));
+    wait_until(&w.freed, 1);
+}
+
 static void work_that_ends_by_itself_is_never_asked(hl_supervisor *supervisor) {
     work w = {.stubborn = false};
     hl_stopper stopper = {.struct_size = sizeof stopper, .request = work_request, .is_gone = work_is_gone};
@@ -162,6 +188,8 @@ int main(void) {
     a_refused_call_frees_before_it_returns(supervisor);
     a_stopper_stops(supervisor, false);
     a_stopper_stops(supervisor, true);
+    a_request_that_hangs_keeps_nothing_from_force(supervisor, false);
+    a_request_that_hangs_keeps_nothing_from_force(supervisor, true);
     work_that_ends_by_itself_is_never_asked(supervisor);
     ended(supervisor);
     return 0;
