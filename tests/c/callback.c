@@ -169,6 +169,35 @@ static void a_request_that_hangs_keeps_nothing_from_force(hl_supervisor *supervi
     wait_until(&w.freed, 1);
 }
 
+static atomic_int let_go;
+
+static void request_until_let_go(void *user_data) {
+    atomic_fetch_add(&((work *)user_data)->requested, 1);
+    wait_until(&let_go, 1);
+}
+
+static void a_shutdown_leaves_a_request_behind_that_hangs(void) {
+    hl_supervisor *supervisor = started();
+    work w = {.stubborn = true};
+    hl_stopper stopper = {
+        .struct_size = sizeof stopper, .request = request_until_let_go, .force = work_force, .is_gone = work_is_gone};
+    profile(supervisor, "brief grace", "{\"extends\": \"heal\", \"grace\": 0.05}");
+    hl_task *task = NULL;
+    OK(hl_task_start_with(supervisor, HL_TEXT("hanging"), HL_TEXT("brief grace"), &stopper, &w, work_free, &task));
+    const hl_token *token = NULL;
+    OK(hl_task_token(task, &token));
+    OK(hl_token_cancel(token, HL_TEXT("enough"), NULL));
+    OK(hl_token_wait_finished(token, 20000));
+    hl_token_free(token);
+    hl_task_free(task);
+    size_t left = 7;
+    OK(hl_supervisor_shutdown(supervisor, 1000, &left));
+    EXPECT(left == 0 && atomic_load(&w.requested) == 1 && atomic_load(&w.freed) == 0);
+    atomic_store(&let_go, 1);
+    wait_until(&w.freed, 1);
+    ended(supervisor);
+}
+
 static void work_that_ends_by_itself_is_never_asked(hl_supervisor *supervisor) {
     work w = {.stubborn = false};
     hl_stopper stopper = {.struct_size = sizeof stopper, .request = work_request, .is_gone = work_is_gone};
@@ -192,5 +221,6 @@ int main(void) {
     a_request_that_hangs_keeps_nothing_from_force(supervisor, true);
     work_that_ends_by_itself_is_never_asked(supervisor);
     ended(supervisor);
+    a_shutdown_leaves_a_request_behind_that_hangs();
     return 0;
 }
