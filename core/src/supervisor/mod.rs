@@ -40,7 +40,7 @@ pub use executor::thread::{HostThread, ThreadTask};
 pub use incident::{ActionTaken, Blamed, Incident, Report, SCHEMA, SamplePoint, SessionName, TaskSummary};
 pub use limit::{ExecutorKind, Limit};
 pub use outcome::Outcome;
-pub use profile::{Blame, HostLimits, Level, Profile, Profiles, TaskLimits};
+pub use profile::{Blame, Changes, HostLimits, Level, Profile, Profiles, TaskLimits};
 pub use session::Session;
 pub use stopper::Stopper;
 pub use supervisor::{IntoProfile, Status, Supervisor};
