@@ -1,6 +1,5 @@
 //! Arguments that several calls take.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use haltline::duration;
@@ -17,7 +16,7 @@ pub(crate) fn time(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
         duration::parse(&text.extract::<String>()?)
     } else if value.is_instance_of::<PyBool>() {
         return Err(expected(value, name));
-    } else if let Ok(seconds) = value.extract() {
+    } else if let Some(seconds) = float(value)? {
         duration::from_secs(seconds)
     } else if is_timedelta(value)? {
         duration::from_secs(value.call_method0("total_seconds")?.extract()?)
@@ -50,22 +49,54 @@ pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, name: &str) -> PyResult<&'a 
     }
 }
 
-/// A whole number, in the range that `T` has.
-pub(crate) fn count<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str) -> PyResult<T> {
+/// A number. One that no float can hold is infinite, which the calls refuse in their own words.
+pub(crate) fn number(value: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
+    float(value)?.ok_or_else(|| wrong_type(name, "a number", value))
+}
+
+/// What Python takes for a number.
+fn float(value: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
     match value.extract() {
-        Ok(number) => in_range(number, name),
+        Ok(number) => Ok(Some(number)),
         Err(refused) if refused.is_instance_of::<PyOverflowError>(value.py()) => {
-            Err(out_of_range(value, name))
+            Ok(Some(if value.lt(0)? { f64::NEG_INFINITY } else { f64::INFINITY }))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// A whole number, in the range that `T` has.
+pub(crate) fn count<'py, T>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    match value.extract() {
+        Ok(number) => Ok(number),
+        Err(refused) if refused.is_instance_of::<PyOverflowError>(value.py()) => {
+            Err(invalid(format!("{name}: {value} is out of range; give a whole number from 0")))
         }
         Err(_) => Err(wrong_type(name, "a whole number", value)),
     }
 }
 
-/// As [`count`], for a number that has a default.
-pub(crate) fn in_range<T: TryFrom<i64>>(number: i64, name: &str) -> PyResult<T> {
-    T::try_from(number).map_err(|_| out_of_range(number, name))
+// PyO3 does not tell an argument with a default what it is called.
+
+pub(crate) fn most(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    count(value, "most")
 }
 
-fn out_of_range(number: impl Display, name: &str) -> PyErr {
-    invalid(format!("{name}: {number} is out of range; give a whole number from 0"))
+pub(crate) fn bound(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    count(value, "bound")
+}
+
+pub(crate) fn history(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    count(value, "history")
+}
+
+pub(crate) fn policy<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    text(value, "policy")
+}
+
+pub(crate) fn reason<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    text(value, "reason")
 }

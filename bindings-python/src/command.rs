@@ -23,7 +23,7 @@ const OUTPUT_PATIENCE: Duration = Duration::from_secs(2);
 /// What `run` and `popen` are given about the command.
 pub(crate) struct Spec<'a, 'py> {
     pub(crate) args: &'a Bound<'py, PyAny>,
-    pub(crate) name: Option<&'a str>,
+    pub(crate) name: Option<&'a Bound<'py, PyAny>>,
     pub(crate) cwd: Option<&'a Bound<'py, PyAny>>,
     pub(crate) env: Option<&'a Bound<'py, PyMapping>>,
     pub(crate) streams: Streams<'a, 'py>,
@@ -45,7 +45,7 @@ impl Spec<'_, '_> {
         let program = words.next().ok_or_else(|| error::invalid("args: empty; name a program"))??;
         let mut command = supervisor.command(program).args(words.collect::<PyResult<Vec<_>>>()?);
         if let Some(name) = self.name {
-            command = command.name(name.to_owned());
+            command = command.name(argument::text(name, "name")?.to_owned());
         }
         if let Some(cwd) = self.cwd {
             command = command.current_dir(system_text(cwd, "cwd")?);
@@ -238,7 +238,8 @@ impl PyProcessTask {
     ///
     /// Raises InvalidArgumentError if the number is no signal's, and IoError if the signal could not be sent, as when
     /// more were sent before it than the guardian has taken. Nothing is sent if the command has ended.
-    fn signal(&self, py: Python<'_>, signal: i32) -> PyResult<()> {
+    fn signal(&self, py: Python<'_>, signal: &Bound<'_, PyAny>) -> PyResult<()> {
+        let signal = argument::count(signal, "signal")?;
         py.detach(|| self.task.signal(signal)).map_err(error::raised)
     }
 

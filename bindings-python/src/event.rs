@@ -90,8 +90,8 @@ impl PyGap {
 pub(crate) struct PySubscription(Subscription);
 
 impl PySubscription {
-    pub(crate) fn new(bus: &Bus, pattern: &str, bound: i64, policy: &str) -> PyResult<Self> {
-        let bound = argument::in_range(bound, "bound")?;
+    pub(crate) fn new(bus: &Bus, pattern: &Bound<'_, PyAny>, bound: usize, policy: &str) -> PyResult<Self> {
+        let pattern = argument::text(pattern, "pattern")?;
         let policy = match policy {
             "drop_oldest" => Policy::DropOldest,
             "drop_newest" => Policy::DropNewest,

@@ -75,7 +75,7 @@ fn convert(value: &Bound<'_, PyAny>, name: &str, depth: usize) -> PyResult<Value
         if let Ok(n) = value.extract::<i64>() {
             return Ok(n.into());
         }
-        return number(value.extract()?, name);
+        return number(argument::number(value, name)?, name);
     }
     if value.is_instance_of::<PyFloat>() {
         return number(value.extract()?, name);

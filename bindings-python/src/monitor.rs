@@ -48,7 +48,7 @@ impl PyMonitor {
     fn new(
         py: Python<'_>,
         interval: Option<&Bound<'_, PyAny>>,
-        history: i64,
+        #[pyo3(from_py_with = argument::history)] history: usize,
         stall_after: Option<&Bound<'_, PyAny>>,
         sources: Option<&Bound<'_, PyAny>>,
         probe: Option<&Bound<'_, PyAny>>,
@@ -59,7 +59,6 @@ impl PyMonitor {
         let proc_root = proc_root.unwrap_or_else(|| chosen.proc_root().to_owned());
         let cgroup_root = cgroup_root.unwrap_or_else(|| chosen.cgroup_root().to_owned());
         chosen = chosen.roots(proc_root, cgroup_root);
-        let history = argument::in_range(history, "history")?;
         let mut builder = Monitor::builder().history(history).sources(chosen);
         if let Some(probe) = probe {
             let parts: PyResult<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)> = probe.extract();
@@ -119,9 +118,10 @@ impl PyMonitor {
     fn summary<'py>(
         &self,
         py: Python<'py>,
-        metric: &str,
+        metric: &Bound<'_, PyAny>,
         window: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let metric = argument::text(metric, "metric")?;
         let window = argument::time(window, "window")?;
         let known: Metric = metric.parse().map_err(error::raised)?;
         py.detach(|| self.monitor.summary(&known, window)).map(|s| json::dict(py, &s)).transpose()
@@ -163,7 +163,12 @@ impl PyMonitor {
 
     /// Subscribes to what the monitor tells, `monitor.sample` and `monitor.degraded`, as `Supervisor.subscribe`.
     #[pyo3(signature = (pattern, *, bound = 1024, policy = "drop_oldest"))]
-    fn subscribe(&self, pattern: &str, bound: i64, policy: &str) -> PyResult<PySubscription> {
+    fn subscribe(
+        &self,
+        pattern: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = argument::bound)] bound: usize,
+        #[pyo3(from_py_with = argument::policy)] policy: &str,
+    ) -> PyResult<PySubscription> {
         PySubscription::new(self.monitor.bus(), pattern, bound, policy)
     }
 
@@ -229,13 +234,14 @@ impl PyMonitor {
     /// Sets a gauge of the host's own, which samples carry until it is cleared.
     ///
     /// Raises InvalidArgumentError for a value that is not finite, a bad name, or too many gauges.
-    fn gauge(&self, name: &str, value: f64) -> PyResult<()> {
+    fn gauge(&self, name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (name, value) = (argument::text(name, "name")?, argument::number(value, "value")?);
         self.signals.gauge(name, value).map_err(error::raised)
     }
 
     /// Removes a gauge. Returns whether it existed.
-    fn clear_gauge(&self, name: &str) -> bool {
-        self.signals.clear_gauge(name)
+    fn clear_gauge(&self, name: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.signals.clear_gauge(argument::text(name, "name")?))
     }
 
     fn __repr__(&self) -> String {
@@ -250,7 +256,7 @@ fn named(names: &Bound<'_, PyAny>) -> PyResult<Sources> {
     }
     let mut chosen = Sources::none();
     for name in names.try_iter()? {
-        let source: Source = name?.extract::<String>()?.parse().map_err(error::raised)?;
+        let source: Source = argument::text(&name?, "sources")?.parse().map_err(error::raised)?;
         chosen = chosen.with(source);
     }
     Ok(chosen)

@@ -4,12 +4,12 @@ use std::hash::{Hash, Hasher};
 
 use haltline::supervisor::{IntoProfile, Profile, Profiles};
 use haltline::{Error, ErrorKind, Result};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use serde_json::Value;
 
-use crate::{error, json};
+use crate::{argument, error, json};
 
 /// The named safety settings of tasks. Immutable.
 ///
@@ -40,8 +40,17 @@ impl Hash for PyProfile {
 #[pymethods]
 impl PyProfile {
     #[new]
-    #[pyo3(signature = (name, /, **settings))]
-    fn new(name: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    #[pyo3(signature = (name, /, *more, **settings), text_signature = "(name, /, **settings)")]
+    fn new(
+        name: &Bound<'_, PyAny>,
+        more: &Bound<'_, PyTuple>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let name = argument::text(name, "name")?;
+        if !more.is_empty() {
+            let what = format!("give the settings as keywords: Profile({name:?}, **settings)");
+            return Err(PyTypeError::new_err(what));
+        }
         let profiles = Profiles::new();
         let mut document = serde_json::Map::new();
         for (key, value) in settings.into_iter().flatten() {
@@ -63,7 +72,8 @@ impl PyProfile {
     ///
     /// Raises UnknownProfileError.
     #[staticmethod]
-    fn built_in(name: &str) -> PyResult<Self> {
+    fn built_in(name: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let name = argument::text(name, "name")?;
         Profiles::new().get(name).map(PyProfile).map_err(error::raised)
     }
 
@@ -72,7 +82,8 @@ impl PyProfile {
     ///
     /// Raises InvalidProfileError naming key and value.
     #[staticmethod]
-    fn parse(name: &str, text: &str) -> PyResult<Self> {
+    fn parse(name: &Bound<'_, PyAny>, text: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (name, text) = (argument::text(name, "name")?, argument::text(text, "text")?);
         parsed(&Profiles::new(), name, text)
     }
 
@@ -147,7 +158,8 @@ impl PyProfile {
     /// executor can neither measure nor enforce and that is not advisory.
     ///
     /// `executor` is cooperative, future, thread, process or custom.
-    fn accepts(&self, executor: &str) -> PyResult<()> {
+    fn accepts(&self, executor: &Bound<'_, PyAny>) -> PyResult<()> {
+        let executor = argument::text(executor, "executor")?;
         executor.parse().and_then(|executor| self.0.accepts(executor)).map_err(error::raised)
     }
 

@@ -62,7 +62,7 @@ impl PySupervisor {
         incident_file: Option<PathBuf>,
         monitor: Option<&Bound<'_, PyMonitor>>,
         observe_only: bool,
-        min_share: Option<f64>,
+        min_share: Option<&Bound<'_, PyAny>>,
         settle: Option<&Bound<'_, PyAny>>,
         verify: Option<&Bound<'_, PyAny>>,
         max_cancellations_per_minute: Option<&Bound<'_, PyAny>>,
@@ -90,7 +90,7 @@ impl PySupervisor {
             builder = builder.observe_only();
         }
         if let Some(share) = min_share {
-            builder = builder.min_share(share);
+            builder = builder.min_share(argument::number(share, "min_share")?);
         }
         if let Some(settle) = argument::limit(settle, "settle")? {
             builder = builder.settle(settle);
@@ -137,10 +137,11 @@ impl PySupervisor {
     fn task<'py>(
         slf: &Bound<'py, Self>,
         profile: &Bound<'py, PyAny>,
-        name: Option<&str>,
+        name: Option<&Bound<'py, PyAny>>,
         thread: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         Given::of(profile)?;
+        let name = name.map(|name| argument::text(name, "name")).transpose()?;
         slf.py().import("haltline._decorator")?.getattr("task")?.call1((slf, profile, name, thread))
     }
 
@@ -157,7 +158,7 @@ impl PySupervisor {
         profile: &Bound<'py, PyAny>,
         args: Option<&Bound<'py, PyAny>>,
         kwargs: Option<&Bound<'py, PyDict>>,
-        name: Option<String>,
+        name: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyThreadTask>> {
         if !target.is_callable() {
             return Err(error::wrong_type("target", "a callable", target));
@@ -167,7 +168,7 @@ impl PySupervisor {
             None => PyTuple::empty(py),
         };
         let name = match name {
-            Some(name) => name,
+            Some(name) => argument::text(name, "name")?.to_owned(),
             None => {
                 target.getattr("__name__").and_then(|n| n.extract()).unwrap_or_else(|_| "thread".to_owned())
             }
@@ -229,7 +230,7 @@ impl PySupervisor {
         env: Option<&Bound<'_, PyMapping>>,
         check: bool,
         timeout: Option<&Bound<'_, PyAny>>,
-        name: Option<&str>,
+        name: Option<&Bound<'_, PyAny>>,
         own_group: bool,
         keep_leftovers: bool,
         without_cgroup: bool,
@@ -257,7 +258,7 @@ impl PySupervisor {
         stderr: Option<&Bound<'_, PyAny>>,
         cwd: Option<&Bound<'_, PyAny>>,
         env: Option<&Bound<'_, PyMapping>>,
-        name: Option<&str>,
+        name: Option<&Bound<'_, PyAny>>,
         own_group: bool,
         keep_leftovers: bool,
         without_cgroup: bool,
@@ -268,19 +269,30 @@ impl PySupervisor {
     }
 
     /// The token of the running task with this id. Raises UnknownTaskError.
-    fn token(&self, id: u64) -> PyResult<PyToken> {
+    fn token(&self, id: &Bound<'_, PyAny>) -> PyResult<PyToken> {
+        let id = argument::count(id, "id")?;
         self.supervisor.token(id).map(|token| PyToken { token }).map_err(error::raised)
     }
 
     /// Asks one task to stop. Returns its token, on which `wait_outcome` waits. Raises UnknownTaskError.
     #[pyo3(signature = (id, reason = "asked by the host"))]
-    fn stop(&self, py: Python<'_>, id: u64, reason: &str) -> PyResult<PyToken> {
+    fn stop(
+        &self,
+        py: Python<'_>,
+        id: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = argument::reason)] reason: &str,
+    ) -> PyResult<PyToken> {
+        let id = argument::count(id, "id")?;
         py.detach(|| self.supervisor.stop(id, reason)).map(|token| PyToken { token }).map_err(error::raised)
     }
 
     /// Asks every running task to stop. Returns the tokens of those that this call cancelled.
     #[pyo3(signature = (reason = "asked by the host"))]
-    fn stop_all(&self, py: Python<'_>, reason: &str) -> Vec<PyToken> {
+    fn stop_all(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = argument::reason)] reason: &str,
+    ) -> Vec<PyToken> {
         let tokens = py.detach(|| self.supervisor.stop_all(reason));
         tokens.into_iter().map(|token| PyToken { token }).collect()
     }
@@ -293,9 +305,12 @@ impl PySupervisor {
 
     /// The latest incidents, the newest first. The last 1,024 are kept.
     #[pyo3(signature = (most = 1024))]
-    fn incidents(&self, py: Python<'_>, most: i64) -> PyResult<Vec<PyIncident>> {
-        let most = argument::in_range(most, "most")?;
-        Ok(py.detach(|| self.supervisor.incidents(most)).into_iter().map(PyIncident).collect())
+    fn incidents(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = argument::most)] most: usize,
+    ) -> Vec<PyIncident> {
+        py.detach(|| self.supervisor.incidents(most)).into_iter().map(PyIncident).collect()
     }
 
     /// Writes the incidents kept in memory to `path`, one JSON line each, the oldest first; a file that is there
@@ -326,7 +341,12 @@ impl PySupervisor {
     /// waiting events the oldest are lost, or with `policy` drop_newest those that come, and a Gap tells so.
     /// Raises InvalidArgumentError.
     #[pyo3(signature = (pattern, *, bound = 1024, policy = "drop_oldest"))]
-    fn subscribe(&self, pattern: &str, bound: i64, policy: &str) -> PyResult<PySubscription> {
+    fn subscribe(
+        &self,
+        pattern: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = argument::bound)] bound: usize,
+        #[pyo3(from_py_with = argument::policy)] policy: &str,
+    ) -> PyResult<PySubscription> {
         PySubscription::new(self.supervisor.bus(), pattern, bound, policy)
     }
 
@@ -336,17 +356,20 @@ impl PySupervisor {
     fn publish(
         &self,
         py: Python<'_>,
-        topic: &str,
+        topic: &Bound<'_, PyAny>,
         data: Option<&Bound<'_, PyAny>>,
-        subject: Option<String>,
+        subject: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
+        let topic = argument::text(topic, "topic")?;
+        let subject = subject.map(|s| argument::text(s, "subject").map(str::to_owned)).transpose()?;
         topic::check(topic).map_err(error::raised)?;
         let data = data.map_or(Ok(serde_json::Value::Null), |data| json::to_value(data, "data"))?;
         Ok(py.detach(|| self.supervisor.bus().publish(topic, subject, data)))
     }
 
     /// The profile of this name. Raises UnknownProfileError, which names the nearest.
-    fn profile(&self, name: &str) -> PyResult<PyProfile> {
+    fn profile(&self, name: &Bound<'_, PyAny>) -> PyResult<PyProfile> {
+        let name = argument::text(name, "name")?;
         self.supervisor.profiles().get(name).map(PyProfile).map_err(error::raised)
     }
 
@@ -354,7 +377,8 @@ impl PySupervisor {
     /// supervisor. It is not added to them.
     ///
     /// Raises InvalidProfileError naming key and value.
-    fn parse_profile(&self, name: &str, text: &str) -> PyResult<PyProfile> {
+    fn parse_profile(&self, name: &Bound<'_, PyAny>, text: &Bound<'_, PyAny>) -> PyResult<PyProfile> {
+        let (name, text) = (argument::text(name, "name")?, argument::text(text, "text")?);
         profile::parsed(self.supervisor.profiles(), name, text)
     }
 

@@ -112,7 +112,7 @@ impl PyToken {
     ///
     /// The stop is verified in the background; see `wait_outcome`.
     #[pyo3(signature = (reason = "asked by the host"))]
-    fn cancel(&self, py: Python<'_>, reason: &str) -> bool {
+    fn cancel(&self, py: Python<'_>, #[pyo3(from_py_with = argument::reason)] reason: &str) -> bool {
         py.detach(|| self.token.cancel(reason))
     }
 
@@ -122,7 +122,7 @@ impl PyToken {
     ///
     /// Returns whether this call cancelled it, as `cancel` does.
     #[pyo3(signature = (reason = "asked by the host"))]
-    fn kill(&self, py: Python<'_>, reason: &str) -> bool {
+    fn kill(&self, py: Python<'_>, #[pyo3(from_py_with = argument::reason)] reason: &str) -> bool {
         py.detach(|| self.token.kill(reason))
     }
 

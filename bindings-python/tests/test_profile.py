@@ -201,3 +201,13 @@ def test_a_text_is_read_against_the_profiles_of_a_supervisor(supervisor):
     assert "deep" not in supervisor.profile_names()
     with pytest.raises(haltline.InvalidProfileError, match="base"):
         Profile.parse("deep", '{"extends": "base"}')
+
+
+def test_settings_that_are_no_keywords_are_refused_with_what_would_be_right():
+    with pytest.raises(TypeError, match=r'as keywords: Profile\("request", \*\*settings\)'):
+        Profile("request", {"max_duration": 5})
+
+
+def test_a_bound_that_no_float_can_hold_is_refused():
+    with pytest.raises(haltline.InvalidProfileError, match="max_memory_mib"):
+        Profile("huge", task={"max_memory_mib": 10**400})

@@ -181,7 +181,16 @@ def test_times_are_seconds_texts_or_timedeltas(supervisor, time):
         task.sleep(time)
 
 
-@pytest.mark.parametrize("time", [-1, float("nan"), float("inf"), 1e30, "soon", "-5s", timedelta(seconds=-1)])
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *(-1, float("nan"), float("inf"), 1e30, "soon", "-5s", timedelta(seconds=-1)),
+        *(pytest.param(HUGE, id="huge"), pytest.param(-HUGE, id="-huge")),
+    ],
+)
 def test_times_that_make_no_sense_are_refused(supervisor, time):
     with (
         supervisor.start("farm", "attack") as task,
@@ -306,7 +315,71 @@ def test_a_handler_that_shuts_down_does_not_wait_for_itself(supervisor):
     assert left == [[]]
 
 
-def test_a_name_that_is_no_text_is_named(supervisor):
-    for wrong in (lambda: supervisor.start(5, "attack"), lambda: supervisor.session(5)):
-        with pytest.raises(TypeError, match="name: expected a text, not int"):
+TEXTS = {
+    "start": (lambda s: s.start(5, "attack"), "name"),
+    "session": (lambda s: s.session(5), "name"),
+    "run": (lambda s: s.run(["true"], "attack", name=5), "name"),
+    "popen": (lambda s: s.popen(["true"], "attack", name=5), "name"),
+    "thread": (lambda s: s.thread(print, "attack", name=5), "name"),
+    "task": (lambda s: s.task("attack", name=5), "name"),
+    "cancel": (lambda s: s.start("farm", "attack").cancel(5), "reason"),
+    "kill": (lambda s: s.start("farm", "attack").kill(5), "reason"),
+    "stop": (lambda s: s.stop(1, 5), "reason"),
+    "stop_all": (lambda s: s.stop_all(5), "reason"),
+    "publish": (lambda s: s.publish(5), "topic"),
+    "subject": (lambda s: s.publish("a", subject=5), "subject"),
+    "subscribe": (lambda s: s.subscribe(5), "pattern"),
+    "policy": (lambda s: s.subscribe("a", policy=5), "policy"),
+    "profile": (lambda s: s.profile(5), "name"),
+    "parse_profile": (lambda s: s.parse_profile("a", 5), "text"),
+    "Profile": (lambda s: haltline.Profile(5), "name"),
+    "built_in": (lambda s: haltline.Profile.built_in(5), "name"),
+    "parse": (lambda s: haltline.Profile.parse("a", 5), "text"),
+    "accepts": (lambda s: haltline.Profile("a").accepts(5), "executor"),
+    "summary": (lambda s: s.monitor.summary(5, 1), "metric"),
+    "gauge": (lambda s: s.monitor.gauge(5, 1), "name"),
+    "clear_gauge": (lambda s: s.monitor.clear_gauge(5), "name"),
+    "sources": (lambda s: haltline.Monitor(sources=[5]), "sources"),
+}
+
+
+@pytest.mark.parametrize("call", TEXTS)
+def test_an_argument_that_is_no_text_is_named(supervisor, call):
+    wrong, name = TEXTS[call]
+    with pytest.raises(TypeError, match=f"{name}: expected a text, not int"):
+        wrong(supervisor)
+
+
+NUMBERS = {
+    "incidents": (lambda s: s.incidents(HUGE), "most"),
+    "negative": (lambda s: s.incidents(-1), "most"),
+    "subscribe": (lambda s: s.subscribe("a", bound=HUGE), "bound"),
+    "monitor": (lambda s: s.monitor.subscribe("a", bound=-1), "bound"),
+    "history": (lambda s: haltline.Monitor(history=HUGE), "history"),
+    "recent": (lambda s: s.monitor.recent(HUGE), "count"),
+    "token": (lambda s: s.token(-1), "id"),
+    "stop": (lambda s: s.stop(-1), "id"),
+    "signal": (lambda s: s.popen(["true"], "attack").signal(HUGE), "signal"),
+    "min_share": (lambda s: haltline.Supervisor(min_share=HUGE), "min_share"),
+    "settle": (lambda s: haltline.Supervisor(settle=HUGE), "settle"),
+    "verify": (lambda s: haltline.Supervisor(verify=-HUGE), "verify"),
+    "gauge": (lambda s: s.monitor.gauge("a", HUGE), "gauge"),
+}
+
+
+@pytest.mark.parametrize("call", NUMBERS)
+def test_a_number_out_of_range_is_an_invalid_argument_that_is_named(supervisor, call):
+    wrong, name = NUMBERS[call]
+    with pytest.raises(haltline.InvalidArgumentError, match=name):
+        wrong(supervisor)
+
+
+def test_what_is_no_number_is_named(supervisor):
+    for wrong, name in (
+        (lambda: supervisor.incidents("all"), "most: expected a whole number, not str"),
+        (lambda: supervisor.stop("farm"), "id: expected a whole number, not str"),
+        (lambda: haltline.Supervisor(min_share="most"), "min_share: expected a number, not str"),
+        (lambda: supervisor.monitor.gauge("a", "b"), "value: expected a number, not str"),
+    ):
+        with pytest.raises(TypeError, match=name):
             wrong()
