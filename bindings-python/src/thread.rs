@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, SyncSender};
 use haltline::supervisor::{HostThread, Outcome, Supervisor, become_errand};
 use haltline::{Error, ErrorKind};
 use parking_lot::Mutex;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyGenericAlias, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
@@ -92,7 +92,12 @@ impl PyThreadTask {
         let started =
             py.import("haltline._thread")?.call_method1("start", (job, task, name, target, args, kwargs));
         started.map_err(|raised| {
-            error::raised(Error::new(ErrorKind::SpawnFailed, format!("starting a thread: {raised}")))
+            // Ctrl-C while this thread waits for the other to begin is no failure of it.
+            if raised.is_instance_of::<PyException>(py) {
+                error::raised(Error::new(ErrorKind::SpawnFailed, format!("starting a thread: {raised}")))
+            } else {
+                raised
+            }
         })?;
         Ok(made.unbind())
     }

@@ -205,3 +205,45 @@ def test_what_a_thread_raised_is_told_when_its_task_is_forgotten(supervisor, rep
     del task
     until(lambda: reported)
     assert reported == [(KeyError, "'sword'", True, "broken")]
+
+
+def test_a_handler_whose_thread_began_is_not_called_again(supervisor, monkeypatch):
+    """`Thread.start` waits for the thread that it began, and for that it may find no memory."""
+    start, failed, seen, ran = threading.Thread.start, [], [], threading.Semaphore(0)
+
+    def begins_and_fails(thread: threading.Thread) -> None:
+        start(thread)
+        if len(failed) < 3:
+            assert ran.acquire(timeout=20)
+            failed.append(thread.name)
+            raise RuntimeError("can't allocate lock")
+
+    def work(name: str) -> str:
+        seen.append(name)
+        ran.release()
+        return name
+
+    monkeypatch.setattr(threading.Thread, "start", begins_and_fails)
+    task = supervisor.start("ill", "attack")
+    task.on_cancel(lambda outcome: work("first"))
+    task.on_cancel(lambda outcome: work("second"))
+    task.cancel("now")
+    task.finish()
+    until(lambda: len(failed) == 2)
+    assert supervisor.thread(work, "attack", ("third",)).join(20) == "third"
+    assert failed == ["haltline on_cancel", "haltline on_cancel", "work"]
+    assert seen == ["first", "second", "third"]
+
+
+def test_an_interrupt_while_a_thread_begins_is_no_failure_of_it(supervisor, monkeypatch):
+    start, seen = threading.Thread.start, threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            supervisor.thread(seen.set, "attack")
+    assert seen.wait(20)

@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from haltline._haltline import _become_errand
+from haltline._thread import begin, claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,14 +56,16 @@ class Server:
             self._threads += 1
             enough = self._threads == needed
         try:
-            threading.Thread(target=self._serve, name="haltline stopper", daemon=True).start()
+            begin("haltline stopper", self._serve)
         except (RuntimeError, MemoryError):
             with self._lock:
                 self._threads -= 1
             return False
         return enough
 
-    def _serve(self) -> None:
+    def _serve(self, unclaimed: list[None]) -> None:
+        if not claim(unclaimed):
+            return
         _become_errand()
         while True:
             try:

@@ -15,6 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def begin(name: str, target: Callable[..., object], *args: Any) -> None:
+    """Start a thread that calls `target(unclaimed, *args)`, which has to `claim` before all else.
+
+    `Thread.start` waits for the thread that it has begun, and can raise there too: that wait needs a lock.
+    Whoever claims first decides, so that what is said to have failed does not run.
+    """
+    unclaimed = [None]
+    try:
+        Thread(target=target, args=(unclaimed, *args), name=name, daemon=True).start()
+    except (RuntimeError, MemoryError):
+        if claim(unclaimed):
+            raise
+
+
+def claim(unclaimed: list[None]) -> bool:
+    """Whether this is the first to do so."""
+    try:
+        unclaimed.pop()
+    except IndexError:
+        return False
+    return True
+
+
 def start(
     job: Any,
     task: Any,
@@ -27,10 +50,18 @@ def start(
     place = place_of_task(target)
     if place is not None and len(args) <= place and "task" not in kwargs:
         kwargs = {**kwargs, "task": task}
-    Thread(target=_run, args=(job, target, args, kwargs), name=name, daemon=True).start()
+    begin(name, _run, job, target, args, kwargs)
 
 
-def _run(job: Any, target: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _run(
+    unclaimed: list[None],
+    job: Any,
+    target: Callable[..., object],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    if not claim(unclaimed):
+        return
     job.begin()
     try:
         result = target(*args, **kwargs)
@@ -84,16 +115,19 @@ def handle(handler: Callable[[str], object], outcome: str, done: Callable[[], ob
 
     Returns False if there is none to be had now.
     """
-    thread = Thread(target=_call, args=(handler, outcome, done), name="haltline on_cancel", daemon=True)
     try:
-        thread.start()
+        begin("haltline on_cancel", _call, handler, outcome, done)
     except (RuntimeError, MemoryError) as refused:
         # From 3.12 on no thread starts once the interpreter has begun to end, and then no handler is called.
         return "interpreter shutdown" in str(refused)
     return True
 
 
-def _call(handler: Callable[[str], object], outcome: str, done: Callable[[], object]) -> None:
+def _call(
+    unclaimed: list[None], handler: Callable[[str], object], outcome: str, done: Callable[[], object]
+) -> None:
+    if not claim(unclaimed):
+        return
     try:
         _become_errand()
         handler(outcome)
