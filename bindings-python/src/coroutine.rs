@@ -1,14 +1,16 @@
-//! Which coroutine of asyncio runs on this thread.
+//! Which coroutine runs on this thread.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyWeakrefReference};
+
+use crate::argument;
 
 /// `sys.modules`.
 static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 
-/// What asyncio is asked, looked up once.
+/// What asyncio is asked, looked up once: a module that is loaded again asks the same C code.
 static ASYNCIO: PyOnceLock<Asyncio> = PyOnceLock::new();
 
 struct Asyncio {
@@ -16,22 +18,51 @@ struct Asyncio {
     current_task: Py<PyAny>,
 }
 
-/// The asyncio task that runs on this thread now, as a number; its loop's where a callback runs; 0 outside of both.
-pub(crate) fn current(py: Python<'_>) -> PyResult<u64> {
-    let asyncio = match ASYNCIO.get(py) {
-        Some(asyncio) => asyncio,
-        None => match loaded(py)? {
-            Some(asyncio) => ASYNCIO.get_or_init(py, || asyncio),
-            None => return Ok(0),
-        },
-    };
-    let running_loop = asyncio.running_loop.bind(py).call0()?;
-    if running_loop.is_none() {
-        return Ok(0);
+/// What tells the sections of one coroutine from those of others while they are open; 0 for one that is in none.
+#[derive(Default)]
+pub(crate) struct Coroutine {
+    pub(crate) number: u64,
+    /// What has the number as its address: a weak reference, which keeps the address from being given to another without
+    /// keeping the coroutine. Python has one for each object while somebody holds it.
+    _held: Option<Py<PyAny>>,
+}
+
+impl Coroutine {
+    /// The asyncio task that runs on this thread now; its loop where a callback runs; none outside of both.
+    #[inline]
+    pub(crate) fn current(py: Python<'_>) -> PyResult<Self> {
+        let Some(running_loop) = running_loop(py)? else { return Ok(Coroutine::default()) };
+        let task =
+            asyncio(py)?.map(|asyncio| asyncio.current_task.bind(py).call1((&running_loop,))).transpose()?;
+        let running = task.filter(|task| !task.is_none()).unwrap_or(running_loop);
+        let held = match PyWeakrefReference::new(&running) {
+            Ok(held) => held.into_any(),
+            // A loop of a class that has none. It has no reference back to a section as a task has.
+            Err(_) => running,
+        };
+        Ok(Coroutine { number: held.as_ptr() as u64, _held: Some(held.unbind()) })
     }
-    let task = asyncio.current_task.bind(py).call1((&running_loop,))?;
-    let running = if task.is_none() { running_loop } else { task };
-    Ok(running.as_ptr() as u64)
+
+    /// The one that a caller names.
+    pub(crate) fn named(number: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Coroutine { number: argument::count(number, "coroutine")?, _held: None })
+    }
+}
+
+/// The event loop that runs on this thread.
+#[inline]
+pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let Some(asyncio) = asyncio(py)? else { return Ok(None) };
+    let running_loop = asyncio.running_loop.bind(py).call0()?;
+    Ok((!running_loop.is_none()).then_some(running_loop))
+}
+
+#[inline]
+fn asyncio(py: Python<'_>) -> PyResult<Option<&Asyncio>> {
+    match ASYNCIO.get(py) {
+        Some(asyncio) => Ok(Some(asyncio)),
+        None => Ok(loaded(py)?.map(|asyncio| ASYNCIO.get_or_init(py, || asyncio))),
+    }
 }
 
 /// A program that has not loaded asyncio runs none of its coroutines, and is not made to load it.

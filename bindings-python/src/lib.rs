@@ -3,6 +3,7 @@
 mod argument;
 mod command;
 mod coroutine;
+mod entered;
 mod error;
 mod event;
 mod exit;
@@ -31,6 +32,7 @@ fn _haltline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
     profile::register(module)?;
     task::register(module)?;
+    entered::register(module)?;
     thread::register(module)?;
     stopper::register(module)?;
     command::register(module)?;

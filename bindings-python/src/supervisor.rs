@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
 use crate::command::{self, PyProcessTask, Spec, Wanted};
+use crate::coroutine::Coroutine;
 use crate::event::PySubscription;
 use crate::finished::PyFinished;
 use crate::incident::{PyIncident, PyReport};
@@ -21,7 +22,7 @@ use crate::stopper::PyCustomTask;
 use crate::stream::Streams;
 use crate::task::{PyTask, PyToken};
 use crate::thread::PyThreadTask;
-use crate::{argument, coroutine, error, exit, json, wait};
+use crate::{argument, error, exit, json, wait};
 
 /// How long the end of a `with` block waits for the stops to be verified: more than the usual grace and the
 /// time to verify.
@@ -114,18 +115,23 @@ impl PySupervisor {
     ///
     /// Coroutines take turns on one thread, whose clock does not tell them apart. While sections of several asyncio
     /// tasks are open, what each of them uses is unknown: it breaks no CPU limit and is blamed for nothing. At other
-    /// times a section is charged with all that its thread uses.
+    /// times a section is charged with all that its thread uses. Coroutines of another library are told apart by
+    /// `coroutine`, any number from 1 that no other one has meanwhile, such as the id of its object; 0 is none.
     #[inline]
+    #[pyo3(signature = (name, profile, *, coroutine = None))]
     fn start(
         &self,
         py: Python<'_>,
         name: &Bound<'_, PyAny>,
         profile: &Bound<'_, PyAny>,
+        coroutine: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyTask>> {
         let name = argument::text(name, "name")?.to_owned();
-        let (profile, coroutine) = (Given::of(profile)?, coroutine::current(py)?);
-        let task = self.supervisor.start_in_coroutine(name, profile, coroutine).map_err(error::raised)?;
-        PyTask::create(py, task)
+        let profile = Given::of(profile)?;
+        let coroutine = coroutine.map_or_else(|| Coroutine::current(py), Coroutine::named)?;
+        let task =
+            self.supervisor.start_in_coroutine(name, profile, coroutine.number).map_err(error::raised)?;
+        PyTask::create(py, task, coroutine)
     }
 
     /// Makes a task of every call of a function: `@supervisor.task("attack")`.
@@ -149,7 +155,8 @@ impl PySupervisor {
     /// ThreadTask there, unless the call gives it one; any code finds it with `haltline.current_task()`.
     ///
     /// What the target raises is raised by `ThreadTask.join`; if nobody joins, it goes to
-    /// `threading.excepthook`. Raises as `start`, and SpawnFailedError.
+    /// `threading.excepthook`. What runs on a thread of the program's own, as that of a pool, is a section: see
+    /// `start`. Raises as `start`, and SpawnFailedError.
     #[pyo3(signature = (target, profile, args = None, kwargs = None, *, name = None))]
     fn thread<'py>(
         &self,

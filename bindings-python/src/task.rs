@@ -1,25 +1,15 @@
 //! Tokens, and sections of code that run as tasks.
 
-use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use haltline::supervisor::{Outcome, Task, Token};
 use haltline::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::coroutine::Coroutine;
 use crate::profile::{Given, PyProfile};
-use crate::{argument, coroutine, error, thread, wait};
-
-thread_local! {
-    /// The tasks that this thread is inside of, the innermost last.
-    static INSIDE: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A task that was entered, and the coroutine that entered it; 0 if none did.
-struct Entered {
-    token: Py<PyToken>,
-    coroutine: u64,
-}
+use crate::{argument, entered, error, thread, wait};
 
 /// What a program holds of a task.
 ///
@@ -196,8 +186,8 @@ impl PyToken {
 /// A section of code on one thread that runs as a task: `with supervisor.start("farm", "attack") as task:`
 ///
 /// It runs from `start` until the end of the `with` block, `finish`, or until nothing refers to it. Once finished it
-/// cannot be entered (UnknownTaskError): what ran there would not be supervised. The
-/// section must poll (`check`, `progress`, `sleep`): nothing can force it. Cancelled leaves the block like
+/// cannot be entered (UnknownTaskError), nor twice at once (InvalidArgumentError): what ran there would not be
+/// supervised. The section must poll (`check`, `progress`, `sleep`): nothing can force it. Cancelled leaves the block like
 /// any exception; catch it outside. The processor time of the thread that started it is what the task is
 /// charged with. What runs in a nested section counts towards the limits of the outer one too; for a host limit
 /// the innermost is blamed, as far as a section lasts longer than from one sample to the next. While sections of
@@ -205,6 +195,8 @@ impl PyToken {
 #[pyclass(frozen, extends = PyToken, name = "Task", module = "haltline")]
 pub(crate) struct PyTask {
     guard: Guard,
+    coroutine: Coroutine,
+    entered: AtomicBool,
 }
 
 /// The core ties a section to its thread because its processor time is charged there. No memory depends on
@@ -219,9 +211,10 @@ unsafe impl Sync for Guard {}
 
 impl PyTask {
     #[inline]
-    pub(crate) fn create(py: Python<'_>, task: Task) -> PyResult<Py<PyTask>> {
+    pub(crate) fn create(py: Python<'_>, task: Task, coroutine: Coroutine) -> PyResult<Py<PyTask>> {
         let base = PyToken { token: task.token().clone() };
-        Py::new(py, PyClassInitializer::from(base).add_subclass(PyTask { guard: Guard(task) }))
+        let task = PyTask { guard: Guard(task), coroutine, entered: AtomicBool::new(false) };
+        Py::new(py, PyClassInitializer::from(base).add_subclass(task))
     }
 }
 
@@ -234,11 +227,14 @@ impl PyTask {
 
     #[inline]
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let token = &slf.as_super().get().token;
+        let (task, token) = (slf.get(), &slf.as_super().get().token);
         if token.is_finished() {
             return Err(finished(token));
         }
-        push(slf.as_super(), coroutine::current(slf.py())?);
+        if task.entered.swap(true, Ordering::Relaxed) {
+            return Err(entered_already(token));
+        }
+        entered::enter(slf.as_super(), task.coroutine.number != 0)?;
         Ok(slf)
     }
 
@@ -249,7 +245,7 @@ impl PyTask {
         _raised: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) {
-        pop(slf.as_super());
+        entered::leave(slf.as_super());
         slf.get().guard.0.end();
     }
 }
@@ -261,68 +257,16 @@ pub(crate) fn finished(token: &Token) -> PyErr {
     error::raised(Error::new(ErrorKind::UnknownTask, what))
 }
 
-/// Makes a task the innermost of this thread.
-pub(crate) fn push(token: &Bound<'_, PyToken>, coroutine: u64) {
-    let entered = Entered { token: token.clone().unbind(), coroutine };
-    INSIDE.with_borrow_mut(|inside| inside.push(entered));
-}
-
-/// Takes a task off this thread's list, wherever it stands: sections need not end in order.
-pub(crate) fn pop(token: &Bound<'_, PyToken>) {
-    let gone = INSIDE.with_borrow_mut(|inside| {
-        let place = inside.iter().rposition(|t| t.token.is(token))?;
-        Some(inside.remove(place))
-    });
-    // Dropped outside the borrow: the last reference may run Python code that starts a task.
-    drop(gone);
-}
-
-/// What this thread's code is inside of now, the innermost last, as places in the list: of a coroutine its own tasks and
-/// those entered outside of all; of one that has entered none, those and the last that was entered.
-fn places(py: Python<'_>) -> PyResult<Vec<usize>> {
-    // Asked first: it runs Python code, which may enter and leave.
-    let here = coroutine::current(py)?;
-    Ok(INSIDE.with_borrow(|inside| {
-        let last = inside.len().wrapping_sub(1);
-        let has_own = inside.iter().any(|t| t.coroutine == here);
-        let counts = |place: &usize| {
-            let coroutine = inside[*place].coroutine;
-            coroutine == 0 || coroutine == here || (!has_own && *place == last)
-        };
-        (0..inside.len()).filter(counts).collect()
-    }))
-}
-
-/// The task that this thread is inside of, or None. Of nested ones the innermost.
-///
-/// An asyncio task finds the one that it entered itself. If it entered none, the last that was entered on its thread
-/// counts, as for coroutines of other kinds.
-#[pyfunction]
-fn current_task(py: Python<'_>) -> PyResult<Option<Py<PyToken>>> {
-    let innermost = places(py)?.pop();
-    Ok(innermost.and_then(|place| INSIDE.with_borrow(|inside| Some(inside.get(place)?.token.clone_ref(py)))))
-}
-
-/// Raises Cancelled once the task that this thread is inside of was asked to stop, or one around it: of several that
-/// were, the outermost. Does nothing outside of all. In an asyncio task it looks at what `current_task` may find there.
-///
-/// Of the tasks themselves `check`, `progress` and `sleep` look at their own only.
-#[pyfunction]
-fn check(py: Python<'_>) -> PyResult<()> {
-    let notice = |t: &Entered| t.token.get().token.check().err();
-    // Mostly there is one, or all are well: then it does not matter whose they are.
-    let cancelled = INSIDE.with_borrow(|inside| inside.iter().any(|t| t.token.get().token.is_cancelled()));
-    if !cancelled {
-        return Ok(());
-    }
-    let places = places(py)?;
-    let found = INSIDE.with_borrow(|inside| places.iter().find_map(|place| notice(inside.get(*place)?)));
-    found.map_or(Ok(()), |found| Err(error::cancelled(&found)))
+/// What an entered task answers whoever enters it: the inner block would end it for the outer one.
+#[cold]
+pub(crate) fn entered_already(token: &Token) -> PyErr {
+    error::invalid(format!(
+        "task {:?} is entered already; start another one for what is inside",
+        token.name()
+    ))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyToken>()?;
-    module.add_class::<PyTask>()?;
-    module.add_function(wrap_pyfunction!(current_task, module)?)?;
-    module.add_function(wrap_pyfunction!(check, module)?)
+    module.add_class::<PyTask>()
 }

@@ -13,8 +13,8 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::exit::Inside;
 use crate::profile::Given;
-use crate::task::{self, PyToken};
-use crate::{argument, error, exit, wait};
+use crate::task::PyToken;
+use crate::{argument, entered, error, exit, wait};
 
 /// A thread that runs as a task. It can be asked to leave and not be forced: it must poll its task.
 ///
@@ -46,14 +46,14 @@ struct Held {
 impl Job {
     fn begin(&self, py: Python<'_>) {
         if let Some(held) = &*self.0.lock() {
-            task::push(held.task.bind(py), 0);
+            entered::enter_thread(held.task.bind(py));
             held.thread.began();
         }
     }
 
     fn end(&self, py: Python<'_>, result: Py<PyAny>, failure: Option<Py<PyAny>>) {
         let Some(held) = self.0.lock().take() else { return };
-        task::pop(held.task.bind(py));
+        entered::leave(held.task.bind(py));
         *held.end.0.lock() = Some(failure.map_or(Ok(result), Err));
         // The task finishes, and only then may the interpreter end.
         drop(held.thread);

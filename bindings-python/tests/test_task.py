@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -95,6 +97,45 @@ def test_sections_need_not_end_in_order(supervisor):
     second.__exit__(None, None, None)
     second.__exit__(None, None, None)
     assert haltline.current_task() is None
+
+
+def test_a_section_that_was_left_on_another_thread_is_forgotten_by_its_own(supervisor):
+    """As a generator that a pool of threads iterates, each time on another one."""
+    tasks = []
+
+    def stream():
+        with supervisor.start("stream", "attack") as task:
+            tasks.append(task)
+            yield
+            yield
+
+    def request():
+        assert haltline.current_task() is None
+        haltline.check()
+        with supervisor.start("request", "attack") as task:
+            assert haltline.current_task() is task
+            haltline.check()
+        assert haltline.current_task() is None
+
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        generator = stream()
+        first.submit(next, generator).result()
+        tasks[0].cancel("the client has gone")
+        assert second.submit(list, generator).result() == [None]
+        assert tasks[0].is_finished
+        held = sys.getrefcount(tasks[0])
+        for worker in (first, second, first):
+            worker.submit(request).result()
+        held -= sys.getrefcount(tasks[0])
+        assert held == 1
+
+
+def test_a_task_that_is_entered_is_not_entered_again(supervisor):
+    with supervisor.start("farm", "attack") as task:
+        with pytest.raises(haltline.InvalidArgumentError, match='"farm" is entered already'), task:
+            pytest.fail("the rest of the outer block would be unsupervised")
+        assert not task.is_finished
+        assert haltline.current_task() is task
 
 
 def test_a_finished_task_is_not_entered_again(supervisor):
