@@ -1,5 +1,6 @@
 //! Work that the host runs itself and stops through an object of its own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use haltline::supervisor::{CustomTask, Stopper, Supervisor};
@@ -92,11 +93,13 @@ impl Stopper for HostStopper {
 /// gone, or until nothing refers to it. haltline holds the stopper until then: one that refers to the task keeps
 /// it running. Once it was asked to stop, an exception that leaves the block, or the last reference that goes,
 /// says nothing about the work: then only the stopper says that it is gone. The block does not make it the
-/// current task of its thread. Once it was finished it cannot be entered (UnknownTaskError).
+/// current task of its thread. Once it was finished it cannot be entered (UnknownTaskError), nor twice
+/// (InvalidArgumentError).
 #[pyclass(frozen, extends = PyToken, name = "CustomTask", module = "haltline")]
 pub(crate) struct PyCustomTask {
     task: Mutex<Option<CustomTask>>,
     stopper: Arc<Slot>,
+    entered: AtomicBool,
 }
 
 impl PyCustomTask {
@@ -113,7 +116,8 @@ impl PyCustomTask {
             .start_with(name.to_owned(), profile, Arc::new(HostStopper(slot.clone())))
             .map_err(error::raised)?;
         let base = PyToken { token: task.token().clone() };
-        let task = PyCustomTask { task: Mutex::new(Some(task)), stopper: slot };
+        let task =
+            PyCustomTask { task: Mutex::new(Some(task)), stopper: slot, entered: AtomicBool::new(false) };
         Py::new(py, PyClassInitializer::from(base).add_subclass(task))
     }
 
@@ -148,6 +152,9 @@ impl PyCustomTask {
         // One that was cancelled meanwhile is entered, so that its checks tell of it.
         if slf.get().task.lock().is_none() {
             return Err(task::finished(&slf.as_super().get().token));
+        }
+        if slf.get().entered.swap(true, Ordering::Relaxed) {
+            return Err(task::entered_already(&slf.as_super().get().token));
         }
         Ok(slf)
     }

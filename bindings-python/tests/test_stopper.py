@@ -265,3 +265,10 @@ def test_a_request_that_hangs_leaves_force_a_thread_also_after_a_lack_of_them(su
     no_thread.end()
     until(lambda: task.outcome == "killed")
     release.set()
+
+
+def test_work_that_is_entered_is_not_entered_again(supervisor):
+    with supervisor.start_with("render", "craft", Job()) as task:
+        with pytest.raises(haltline.InvalidArgumentError, match='"render" is entered already'), task:
+            pytest.fail("the inner block would say that the work is gone")
+        assert not task.is_finished
