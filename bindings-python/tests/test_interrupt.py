@@ -9,11 +9,29 @@ import sys
 import pytest
 
 PROGRAM = """
-import sys, threading, time
+import os, pty, sys, termios, threading, time
 import haltline
 
 supervisor = haltline.Supervisor()
-task = supervisor.start("waits", "dance")
+task = supervisor.start("waits", haltline.Profile("patient", grace=1000))
+
+def flush():
+    # A terminal that takes no output stands for a disk that does not answer.
+    _, terminal = pty.openpty()
+    termios.tcflow(terminal, termios.TCOOFF)
+    stuck = haltline.Supervisor(incident_file=os.ttyname(terminal))
+    with stuck.start("ill", "dance") as ill:
+        ill.cancel()
+    ill.wait_outcome(60)
+    try:
+        stuck.flush(60)
+    finally:
+        termios.tcflow(terminal, termios.TCOON)
+
+def end():
+    with supervisor:
+        pass
+
 waits = {
     "sleep": lambda: task.sleep(60),
     "outcome": lambda: task.wait_outcome(60),
@@ -25,6 +43,9 @@ waits = {
     "forever": lambda: task.wait_outcome(),
     "finished": lambda: task.wait_finished(60),
     "cleared": lambda: supervisor.popen(["sleep", "60"], "dance").wait_cleared(60),
+    "shutdown": lambda: supervisor.shutdown(60),
+    "flush": flush,
+    "end of with": end,
 }
 print("ready", flush=True)
 began = time.monotonic()
@@ -37,7 +58,21 @@ except KeyboardInterrupt:
 """
 
 
-WAITS = ["sleep", "outcome", "join", "run", "wait", "event", "next", "forever", "finished", "cleared"]
+WAITS = [
+    "sleep",
+    "outcome",
+    "join",
+    "run",
+    "wait",
+    "event",
+    "next",
+    "forever",
+    "finished",
+    "cleared",
+    "shutdown",
+    "flush",
+    "end of with",
+]
 
 
 @pytest.mark.parametrize("wait", WAITS)
