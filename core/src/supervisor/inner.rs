@@ -108,7 +108,6 @@ impl Inner {
         }
     }
 
-    #[cold]
     /// The processes of a task cannot be looked at, so that only its durations hold, or can be again.
     pub(crate) fn publish_unseen(&self, record: &Record, reason: Option<&str>) -> bool {
         let data = serde_json::json!({
@@ -118,6 +117,7 @@ impl Inner {
         true
     }
 
+    #[cold]
     fn publish_finish(&self, record: &Record) {
         let data = serde_json::json!({
             "id": record.id, "name": record.name, "profile": record.profile().name(),
