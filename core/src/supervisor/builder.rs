@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::engine::{Engine, EngineSettings, Mode};
 use super::incident::IncidentLog;
 use super::inner::Inner;
+use super::passes::Passes;
 use super::profile::Profiles;
 use super::sampling::Usages;
 use super::session::Sessions;
@@ -184,7 +185,6 @@ impl SupervisorBuilder {
             engine: Mutex::new(Engine::new(self.engine)),
             sessions: Sessions::default(),
             verify: self.verify,
-            missed: AtomicBool::new(false),
             inbox: Mutex::default(),
             active: Mutex::default(),
             observer: OnceLock::new(),
@@ -198,7 +198,7 @@ impl SupervisorBuilder {
             retry: AtomicU64::new(Time::NEVER.as_nanos()),
             starts: Starts::default(),
             closing: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
+            passes: Passes::new(),
         });
         let watcher = Arc::downgrade(&inner);
         let observer = monitor.observe_samples(Box::new(move |sample| {

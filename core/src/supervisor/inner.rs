@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::cause::Cause;
 use super::engine::{Action, Contribution, Engine, TaskId, TaskReading};
 use super::incident::{Blamed, IncidentLog};
+use super::passes::Passes;
 use super::profile::Profiles;
 use super::record::Record;
 use super::sampling::{Busiest, Usages};
@@ -42,11 +43,9 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     /// How long a forced task is looked for before it is reported as still running.
     pub(crate) verify: Duration,
-    /// Somebody wanted to pass meanwhile.
-    pub(crate) missed: AtomicBool,
     /// Cancellations that the watch thread has not seen yet.
     pub(crate) inbox: Mutex<VecDeque<Begin>>,
-    /// Cancellations in progress. Held during a pass: usually by the watch thread, after its end by whoever ends a task.
+    /// Cancellations in progress. Held during a pass.
     pub(crate) active: Mutex<Vec<Active>>,
     /// What the last looks saw, by task; only sampling replaces it.
     pub(crate) usage: ArcSwap<Usages>,
@@ -69,7 +68,7 @@ pub(crate) struct Inner {
     /// Commands that are executed and not on the table yet.
     pub(crate) starts: Starts,
     pub(crate) closing: AtomicBool,
-    pub(crate) closed: AtomicBool,
+    pub(crate) passes: Passes,
 }
 
 impl Inner {
@@ -130,7 +129,7 @@ impl Inner {
     pub(crate) fn left(self: &Arc<Self>) {
         self.alarm.ring();
         // After the watch thread has left, a task that lingered settles its own end.
-        if self.closed.load(Ordering::SeqCst) {
+        if self.passes.is_closed() {
             self.pass(self.now());
         }
     }
@@ -316,10 +315,13 @@ mod tests {
     fn the_watch_thread_leaves_although_a_task_that_ends_late_passes_in_its_place() {
         let (_, supervisor) = by_hand();
         let inner = supervisor.inner();
-        let _passes = inner.active.lock();
-        assert!(inner.pass(inner.now()), "while tasks run it goes on");
-        inner.closing.store(true, Ordering::SeqCst);
-        inner.closed.store(true, Ordering::SeqCst);
-        assert!(!inner.pass(inner.now()));
+        inner.passes.pass(|| {
+            // For whom it missed it passes once more.
+            if !inner.passes.is_closed() {
+                assert!(inner.pass(inner.now()), "while tasks run it goes on");
+                inner.passes.close(|| ());
+                assert!(!inner.pass(inner.now()));
+            }
+        });
     }
 }

@@ -13,6 +13,7 @@ mod ladder;
 pub mod limit;
 mod link;
 pub mod outcome;
+mod passes;
 pub mod profile;
 mod record;
 mod replace;

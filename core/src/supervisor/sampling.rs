@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::engine::{HostReading, TaskId, TaskReading};
@@ -118,7 +117,7 @@ pub(crate) type Usages = HashMap<TaskId, Usage>;
 impl Inner {
     /// Looks at every task and lets the engine decide. Runs after each sample of the monitor.
     pub(crate) fn observe(self: &Arc<Self>, sample: &Sample) {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.passes.is_closed() {
             return;
         }
         let mut records = Vec::new();

@@ -1,6 +1,6 @@
 //! The driver of deadlines and of stopping: a thin loop around the table, the engine and the ladders.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -66,25 +66,9 @@ impl Watched for Inner {
     }
 
     fn pass(self: &Arc<Self>, now: Time) -> bool {
-        loop {
-            let Some(mut active) = self.active.try_lock() else {
-                // Whoever passes now passes once more. If that one has just left, this one has the lock. Once all is
-                // closed, those that end pass for themselves: nobody would wake the watch thread again.
-                self.missed.store(true, Ordering::SeqCst);
-                // The lock's own state is read without any order.
-                fence(Ordering::SeqCst);
-                match self.active.is_locked() {
-                    true => return !self.closed.load(Ordering::SeqCst),
-                    false => continue,
-                }
-            };
-            let more = self.pass_alone(&mut active, now);
-            drop(active);
-            fence(Ordering::SeqCst);
-            if !self.missed.swap(false, Ordering::SeqCst) {
-                return more;
-            }
-        }
+        let passed = self.passes.pass(|| self.pass_alone(&mut self.active.lock(), now));
+        // Once all is closed, those that end pass for themselves: nobody would wake the watch thread again.
+        passed.unwrap_or_else(|| !self.passes.is_closed())
     }
 }
 
@@ -110,9 +94,8 @@ impl Inner {
         let all_known = self.inbox.lock().is_empty() && self.table.len() == active.len();
         let over = closing && !busy && all_known;
         if over {
-            self.closed.store(true, Ordering::SeqCst);
             // Whoever left before it could see that settles nothing itself: its end is looked for once more.
-            active.retain_mut(|one| self.step(one, now));
+            self.passes.close(|| active.retain_mut(|one| self.step(one, now)));
         }
         !over
     }
