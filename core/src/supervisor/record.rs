@@ -36,8 +36,6 @@ pub(crate) struct Record {
     /// Whether its grace was cut short.
     hurried: AtomicBool,
     cause: OnceLock<Cause>,
-    /// Whether somebody ever waited for its end.
-    awaited: AtomicBool,
     end: Mutex<End>,
     changed: Condvar,
 }
@@ -71,7 +69,6 @@ impl Record {
             last_progress: AtomicU64::new(started.as_nanos()),
             hurried: AtomicBool::new(false),
             cause: OnceLock::new(),
-            awaited: AtomicBool::new(false),
             end: Mutex::new(End::default()),
             changed: Condvar::new(),
         }
@@ -142,7 +139,7 @@ impl Record {
 
     /// Wakes waiters at the end of a task, if there are any.
     pub(crate) fn notify_waiting(&self) {
-        if self.awaited.load(Ordering::SeqCst) {
+        if self.state.is_awaited() {
             self.notify();
         }
     }
@@ -165,8 +162,7 @@ impl Record {
     /// Waits until `seen` holds; returns whether it does.
     fn wait_until(&self, limit: Duration, seen: impl Fn(&End) -> bool) -> bool {
         let until = std::time::Instant::now().checked_add(limit);
-        // Before the first look: an end that comes later sees it.
-        self.awaited.store(true, Ordering::SeqCst);
+        self.state.await_end();
         let mut end = self.end.lock();
         while !seen(&end) {
             match until {

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 const CANCELLED: u8 = 1;
 const FINISHED: u8 = 2;
 const HANDLED: u8 = 4;
+const AWAITED: u8 = 8;
 
-/// Whether a task was asked to stop, whether it has left, and whether anybody wants to hear of a cancellation.
+/// Whether a task was asked to stop, whether it has left, whether anybody wants to hear of a cancellation, and whether
+/// anybody ever waited.
 ///
 /// All bits are only ever set, so a cancelled task never runs again and a finished one never becomes cancelled.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl State {
 
     /// Whether the task has left. What the task wrote before it left is visible afterwards.
     pub(crate) fn is_finished(&self) -> bool {
-        self.0.load(Ordering::SeqCst) & FINISHED != 0
+        self.0.load(Ordering::Acquire) & FINISHED != 0
     }
 
     /// Marks the task as asked to stop, unless it finished first.
@@ -75,14 +77,24 @@ impl State {
         self.0.load(Ordering::Relaxed) & HANDLED != 0
     }
 
+    /// Says that somebody waits, before it looks for the first time. If it does not see the end, the end will see it.
+    pub(crate) fn await_end(&self) {
+        self.0.fetch_or(AWAITED, Ordering::AcqRel);
+    }
+
+    /// Whether anybody ever waited. After [`finish`](State::finish): anybody who has not seen that.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & AWAITED != 0
+    }
+
     /// Whether the task has left without having been asked to.
     pub(crate) fn ended_by_itself(&self) -> bool {
-        self.0.load(Ordering::SeqCst) & (FINISHED | CANCELLED) == FINISHED
+        self.0.load(Ordering::Acquire) & (FINISHED | CANCELLED) == FINISHED
     }
 
     /// Marks the task as gone.
     pub(crate) fn finish(&self) -> Finish {
-        let before = self.0.fetch_or(FINISHED, Ordering::SeqCst);
+        let before = self.0.fetch_or(FINISHED, Ordering::AcqRel);
         if before & FINISHED != 0 {
             Finish::Already
         } else if before & CANCELLED != 0 {
@@ -141,6 +153,29 @@ mod loom_tests {
             }
             adder.join().unwrap();
             assert_eq!(*handlers.lock().unwrap(), 0);
+        });
+    }
+
+    /// An end that nobody waits for takes no lock. A waiter that it overlooks would sleep for ever.
+    #[test]
+    fn whoever_waits_sees_the_end_or_is_woken_by_it() {
+        loom::model(|| {
+            let state = Arc::new(State::new());
+            let asleep = Arc::new(loom::sync::Mutex::new(false));
+            let waiter = {
+                let (state, asleep) = (state.clone(), asleep.clone());
+                thread::spawn(move || {
+                    state.await_end();
+                    let mut asleep = asleep.lock().unwrap();
+                    *asleep = !state.is_finished();
+                })
+            };
+            state.finish();
+            if state.is_awaited() {
+                *asleep.lock().unwrap() = false;
+            }
+            waiter.join().unwrap();
+            assert!(!*asleep.lock().unwrap());
         });
     }
 
