@@ -1,17 +1,23 @@
 //! Work that the host runs and stops through a `Stopper` of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+#[cfg(not(loom))]
+use std::thread::sleep;
 
 use crate::supervisor::stopper::Stopper;
 
 /// Between two looks: at first, and once the work has stayed for long.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(100);
-/// What a request has at least before force comes beside it.
-const MOMENT: Duration = Duration::from_millis(50);
+/// What a request has at least before force comes beside it. In the model nothing, as its sleep ends late.
+const MOMENT: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(50) };
 const FORCED: u8 = 1;
 const CANNOT: u8 = 2;
 
@@ -90,14 +96,15 @@ impl Custom {
     pub(crate) fn overtake(&self) {
         let mut asking = Duration::ZERO;
         // The request comes first, however late it had a thread.
-        while asking < MOMENT {
+        loop {
             match self.stage.load(Ordering::Acquire) {
                 _ if self.over.load(Ordering::Acquire) => return,
-                ASKING => asking += FIRST_LOOK,
                 NEW => {}
+                ASKING if asking < MOMENT => asking += FIRST_LOOK,
+                ASKING => break,
                 _ => return,
             }
-            std::thread::sleep(FIRST_LOOK);
+            sleep(FIRST_LOOK);
         }
         if self.stage.compare_exchange(ASKING, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.follow();
@@ -121,10 +128,16 @@ impl Custom {
                 changed();
                 continue;
             }
-            std::thread::sleep(look);
+            sleep(look);
             look = (look * 5 / 4).min(LAST_LOOK);
         }
     }
+}
+
+/// In the model time passes until the others sleep too.
+#[cfg(loom)]
+fn sleep(_: Duration) {
+    loom::thread::yield_now();
 }
 
 /// Asks a stopper. One that panics over a question is asked the next all the same.
@@ -142,5 +155,99 @@ impl Asked {
             }
             instead
         })
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::thread::{self, ThreadId};
+    use std::sync::Mutex;
+
+    /// Work that ends by force alone, and what its stopper was asked. No loom types: nothing is decided by it.
+    #[derive(Default)]
+    struct Work {
+        /// Whether its request comes back only after force.
+        hangs: bool,
+        /// Whoever forces has done all it does.
+        left: Mutex<bool>,
+        seen: Mutex<Seen>,
+    }
+
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Seen {
+        requests: u32,
+        forces: u32,
+        /// Whether force came before the request.
+        forced_first: bool,
+        /// Whether the request would hang for ever.
+        stuck: bool,
+        followers: Vec<ThreadId>,
+    }
+
+    impl Work {
+        fn followed(&self) {
+            let (mut seen, this) = (self.seen.lock().unwrap(), thread::current().id());
+            if !seen.followers.contains(&this) {
+                seen.followers.push(this);
+            }
+        }
+    }
+
+    impl Stopper for Work {
+        fn request(&self) {
+            self.seen.lock().unwrap().requests += 1;
+            while self.hangs && self.seen.lock().unwrap().forces == 0 {
+                if *self.left.lock().unwrap() {
+                    self.seen.lock().unwrap().stuck = true;
+                    return;
+                }
+                thread::yield_now();
+            }
+        }
+
+        fn force(&self) -> bool {
+            self.followed();
+            let mut seen = self.seen.lock().unwrap();
+            seen.forced_first |= seen.requests == 0;
+            seen.forces += 1;
+            true
+        }
+
+        fn is_gone(&self) -> bool {
+            self.followed();
+            self.seen.lock().unwrap().forces > 0
+        }
+    }
+
+    /// In every interleaving one thread follows, and force is used once, after the request and though that hangs.
+    fn check(hangs: bool) {
+        loom::model(move || {
+            let work = Arc::new(Work { hangs, ..Work::default() });
+            let custom = Arc::new(Custom::new(work.clone()));
+            let request = {
+                let custom = custom.clone();
+                thread::spawn(move || custom.drive(Box::new(|| ())))
+            };
+            if custom.force() {
+                custom.overtake();
+            }
+            *work.left.lock().unwrap() = true;
+            request.join().unwrap();
+            assert!(custom.is_gone() && custom.was_forced());
+            let mut seen = work.seen.lock().unwrap().clone();
+            assert_eq!(std::mem::take(&mut seen.followers).len(), 1);
+            assert_eq!(seen, Seen { requests: 1, forces: 1, ..Seen::default() });
+        });
+    }
+
+    #[test]
+    fn work_whose_request_comes_back_is_followed_once_and_forced_once() {
+        check(false);
+    }
+
+    #[test]
+    fn work_whose_request_hangs_is_forced_though_force_comes_before_the_request_has_a_thread() {
+        check(true);
     }
 }
