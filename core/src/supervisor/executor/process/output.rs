@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -55,8 +55,6 @@ pub(super) struct Flow {
     limit: AtomicU64,
     /// Readable once the tree is gone: then nobody will write any more.
     ended: OwnedFd,
-    /// Whether the tree was asked to stop.
-    stopped: AtomicBool,
     pumps: Mutex<Pumps>,
     changed: Condvar,
 }
@@ -64,9 +62,18 @@ pub(super) struct Flow {
 #[derive(Debug, Default)]
 struct Pumps {
     running: usize,
+    /// Whether the tree was asked to stop.
+    stopped: bool,
     ended_at: Option<Instant>,
     /// What kept output from being passed on, first of all.
     trouble: Option<String>,
+}
+
+impl Pumps {
+    /// Until when output may wait for its reader; `None` is for ever.
+    fn deadline(&self) -> Option<Instant> {
+        self.ended_at.filter(|_| self.stopped).map(|at| at + PATIENCE)
+    }
 }
 
 struct Pump {
@@ -211,7 +218,6 @@ impl Flow {
             counts: command.count_output || command.output_limit.is_some(),
             limit: AtomicU64::new(command.output_limit.unwrap_or(u64::MAX)),
             ended,
-            stopped: AtomicBool::new(false),
             pumps: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -234,7 +240,7 @@ impl Flow {
 
     /// The tree is asked to stop: once it is gone, its output does not wait for a reader for ever.
     pub(super) fn hurry(&self) {
-        self.stopped.store(true, Ordering::Release);
+        self.pumps.lock().stopped = true;
         self.changed.notify_all();
     }
 
@@ -250,7 +256,7 @@ impl Flow {
         let until = Instant::now().checked_add(timeout);
         let mut pumps = self.pumps.lock();
         while pumps.running > 0 {
-            let stuck = self.deadline(&pumps).map(|at| at + STUCK);
+            let stuck = pumps.deadline().map(|at| at + STUCK);
             if stuck.is_some_and(|at| Instant::now() >= at) {
                 pumps.trouble.get_or_insert_with(|| Trouble::Unread.told(PATIENCE));
                 return true;
@@ -275,18 +281,12 @@ impl Flow {
         Some(Lost { bytes: in_hand + self.unread.load(Ordering::Acquire), because })
     }
 
-    /// Until when output may wait for its reader; `None` is for ever.
-    fn deadline(&self, pumps: &Pumps) -> Option<Instant> {
-        let ended = pumps.ended_at.filter(|_| self.stopped.load(Ordering::Acquire));
-        ended.map(|at| at + PATIENCE)
-    }
-
     /// Returns once `to` takes something.
     fn await_room(&self, to: BorrowedFd<'_>) -> std::result::Result<(), Trouble> {
         loop {
             let (ended, deadline) = {
                 let pumps = self.pumps.lock();
-                (pumps.ended_at.is_some(), self.deadline(&pumps))
+                (pumps.ended_at.is_some(), pumps.deadline())
             };
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             let mut ready = [
@@ -407,4 +407,34 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn null(flags: OFlags) -> io::Result<OwnedFd> {
     let fd = rustix::fs::open("/dev/null", flags | OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
     above_streams(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    /// At whatever moment of a wait the order comes: nothing else may follow that would wake it.
+    #[test]
+    fn a_wait_for_output_that_nobody_reads_ends_when_the_stop_is_ordered_after_the_end() {
+        for n in 0..500 {
+            let flow = Flow::new(&Command::new("nothing")).unwrap();
+            let ended_at = Instant::now().checked_sub(PATIENCE + STUCK);
+            *flow.pumps.lock() = Pumps { running: 1, ended_at, ..Pumps::default() };
+            let begins = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                let waiter = scope.spawn(|| {
+                    begins.store(true, Ordering::Relaxed);
+                    flow.wait(Duration::from_secs(20))
+                });
+                while !begins.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                (0..n % 100).for_each(|_| std::hint::spin_loop());
+                flow.hurry();
+                assert!(waiter.join().unwrap(), "order {n}");
+            });
+        }
+    }
 }
