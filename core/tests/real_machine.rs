@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(target_os = "linux")]
 
+mod child;
+
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -143,6 +145,16 @@ fn only_the_cpu_hogs_go() {
 
 #[test]
 fn only_the_memory_hog_goes() {
+    match child::part().as_deref() {
+        // Deaf to the request.
+        Some("hog") => {
+            // SAFETY: no handler is involved.
+            unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+            child::hold(32, 1024);
+        }
+        Some(_) => child::hold(40, 40),
+        None => {}
+    }
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     let supervisor = supervisor();
     let sample = supervisor.monitor().sample_now();
@@ -151,21 +163,12 @@ fn only_the_memory_hog_goes() {
     let bound = memory.percent + room / 2.0;
     let profile =
         Profile::builder("macro").sustain(500 * MS).grace(S).host_max_memory_percent(bound).build().unwrap();
-    let hold = "import time\na = bytearray(40 << 20)\ntime.sleep(1000)";
-    let steady: Vec<_> = (0..2)
-        .map(|n| {
-            supervisor
-                .command("python3")
-                .args(["-c", hold])
-                .name(format!("steady {n}"))
-                .spawn(&profile)
-                .unwrap()
-        })
-        .collect();
-    // Deaf to the request, and it stops growing at one GiB in case nobody stops it.
-    let grow = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\na = []\n\
-                while True:\n    if len(a) < 32: a.append(bytearray(b'x') * (32 << 20))\n    time.sleep(0.02)";
-    let hog = supervisor.command("python3").args(["-c", grow]).name("hog").spawn(&profile).unwrap();
+    let start = |part: &'static str| {
+        let command = child::command(&supervisor, "only_the_memory_hog_goes", part);
+        command.name(part).spawn(&profile).unwrap()
+    };
+    let steady = [start("steady"), start("steady")];
+    let hog = start("hog");
     let done = hog.wait_timeout(30 * S).unwrap();
     assert_eq!(done.outcome, Some(Outcome::Killed));
     match done.cancelled {

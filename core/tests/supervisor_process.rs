@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 #![cfg(target_os = "linux")]
 
+mod child;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -25,20 +27,29 @@ fn quick(name: &str) -> haltline::supervisor::profile::ProfileBuilder {
 }
 
 /// 100 MiB that twelve idle workers share.
-const WORKERS: &str = "
-import os, time
-held = b'x' * (100 << 20)
-for _ in range(12):
-    if os.fork() == 0:
-        break
-time.sleep(1000)
-";
+fn share_with_workers() -> ! {
+    let held = std::hint::black_box(vec![1u8; 100 << 20]);
+    for _ in 0..12 {
+        // SAFETY: both sides go on with system calls only.
+        if unsafe { libc::fork() } == 0 {
+            break;
+        }
+    }
+    loop {
+        std::thread::sleep(S);
+        std::hint::black_box(&held);
+    }
+}
 
 #[test]
 fn idle_workers_are_not_blamed_for_memory_that_others_take() {
+    if child::part().is_some() {
+        share_with_workers();
+    }
     let supervisor = supervisor();
     let profile = quick("workers").host_max_memory_percent(99.9).build().unwrap();
-    let task = supervisor.command("python3").args(["-c", WORKERS]).spawn(&profile).unwrap();
+    let test = "idle_workers_are_not_blamed_for_memory_that_others_take";
+    let task = child::command(&supervisor, test, "workers").spawn(&profile).unwrap();
     let begun = Instant::now();
     let counted = loop {
         assert!(begun.elapsed() < 20 * S, "the workers were never seen");
@@ -100,22 +111,20 @@ fn a_missing_command_and_one_that_cannot_run_are_told_apart() {
 #[test]
 fn a_command_that_ignores_the_request_is_killed_with_its_whole_tree() {
     let supervisor = supervisor();
-    let profile = quick("p").max_duration(300 * MS).build().unwrap();
     // A daemon by the book: session of its own, forked twice, its parent dead, and deaf to SIGTERM.
-    let script = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; (echo $$; exec sleep 1000) & wait' &) ; while :; do sleep 1; done";
-    let task = supervisor
-        .command("sh")
-        .args(["-c", script])
-        .stdout(Output::Capture(1 << 16))
-        .spawn(&profile)
-        .unwrap();
-    let begun = Instant::now();
-    while task.pids().len() < 3 && begun.elapsed() < 5 * S {
-        std::thread::yield_now();
-    }
+    let seconds = format!("97{}", std::process::id());
+    let daemon = format!("trap \"\" TERM; sleep {seconds} & wait");
+    let script = format!("trap '' TERM; (setsid sh -c '{daemon}' &) ; while :; do sleep 1; done");
+    let profile = quick("p").build().unwrap();
+    let task = supervisor.command("sh").args(["-c", &script]).spawn(&profile).unwrap();
+    until("the daemon's child sleeps", || sleeper(&seconds).is_some());
+    let deepest = sleeper(&seconds).unwrap();
+    // The command, the daemon and the daemon's child, whatever the command sleeps by.
+    until("the tree is known", || task.pids().len() >= 3 && task.pids().contains(&deepest));
     let pids = task.pids();
-    let done = task.wait().unwrap();
-    assert_eq!(broken(&done.cancelled), Some(Limit::MaxDuration));
+    assert!(task.cancel("enough"));
+    let done = task.wait_timeout(20 * S).unwrap();
+    assert_eq!(done.cancelled, Some(Cause::Asked("enough".into())));
     assert_eq!(done.outcome, Some(Outcome::Killed));
     for pid in pids {
         assert!(!is_alive(pid), "{pid} is alive");
@@ -202,35 +211,26 @@ fn what_a_command_leaves_behind_is_stopped_and_named_and_its_status_is_its_own()
 
 #[test]
 fn every_limit_of_a_process_is_enforced() {
-    let hog = "import time\na=[]\nwhile True: a.append(bytearray(8<<20)); time.sleep(0.02)";
-    let cases: [(Limit, Profile, &[&str]); 4] = [
-        (
-            Limit::TaskMemoryMib,
-            quick("p").task_max_memory_mib(100.0).build().unwrap(),
-            &["python3", "-c", hog],
-        ),
+    if child::part().is_some() {
+        child::hold(8, 1024);
+    }
+    let supervisor = supervisor();
+    let hog = child::command(&supervisor, "every_limit_of_a_process_is_enforced", "hog");
+    let script = |line: &str| supervisor.command("sh").args(["-c", line]);
+    let cases = [
+        (Limit::TaskMemoryMib, quick("p").task_max_memory_mib(100.0), hog),
         (
             Limit::TaskProcesses,
-            quick("p").task_max_processes(4).build().unwrap(),
-            &["sh", "-c", "for i in 1 2 3 4 5 6; do sleep 1000 & done; wait"],
+            quick("p").task_max_processes(4),
+            script("for i in 1 2 3 4 5 6; do sleep 1000 & done; wait"),
         ),
-        (Limit::TaskOutputMib, quick("p").task_max_output_mib(1.0).build().unwrap(), &["yes"]),
-        (
-            Limit::TaskCpuSeconds,
-            quick("p").task_max_cpu_seconds(0.3).build().unwrap(),
-            &["sh", "-c", "while :; do :; done"],
-        ),
+        (Limit::TaskOutputMib, quick("p").task_max_output_mib(1.0), supervisor.command("yes")),
+        (Limit::TaskCpuSeconds, quick("p").task_max_cpu_seconds(0.3), script("while :; do :; done")),
     ];
-    let supervisor = supervisor();
-    for (limit, profile, words) in cases {
-        let task = supervisor
-            .command(words[0])
-            .args(words[1..].iter().copied())
-            .stdout(Output::Null)
-            .spawn(&profile)
-            .unwrap();
+    for (limit, profile, command) in cases {
+        let task = command.stdout(Output::Null).spawn(profile.build().unwrap()).unwrap();
         let done = task.wait_timeout(30 * S).unwrap();
-        assert_eq!(broken(&done.cancelled), Some(limit), "{words:?}");
+        assert_eq!(broken(&done.cancelled), Some(limit));
         assert!(matches!(done.outcome, Some(Outcome::Stopped | Outcome::Killed)));
         assert!(!is_alive(task.pid()));
     }

@@ -164,8 +164,8 @@ fn an_interrupted_scene_leaves_no_process_behind() {
         .spawn()
         .unwrap();
     let marked = wait_for_macros(&mut host);
-    let kill = Command::new("kill").args(["-INT", &host.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&host), rustix::process::Signal::INT)
+        .unwrap();
     let status = host.wait().unwrap();
     assert_eq!(status.code(), Some(130));
     assert_eq!(processes_with(&marked), [0u32; 0]);

@@ -119,13 +119,12 @@ impl Mark {
 
     /// The processes with the mark in their arguments that can run.
     pub(crate) fn alive(&self) -> Vec<u32> {
-        let entries = std::fs::read_dir("/proc").unwrap();
-        let pids = entries.filter_map(|e| e.unwrap().file_name().to_str()?.parse::<u32>().ok());
-        pids.filter(|pid| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.windows(self.0.len()).any(|w| w == self.0.as_bytes()) && is_alive(*pid)
-        })
-        .collect()
+        pids()
+            .filter(|pid| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.windows(self.0.len()).any(|w| w == self.0.as_bytes()) && is_alive(*pid)
+            })
+            .collect()
     }
 
     /// The processes that sleep for the mark.
@@ -145,6 +144,11 @@ impl Mark {
     pub(crate) fn assert_gone(&self) {
         assert_eq!(self.alive(), [0; 0], "left behind");
     }
+}
+
+/// Every process that there is.
+pub(crate) fn pids() -> impl Iterator<Item = u32> {
+    std::fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok())
 }
 
 pub(crate) fn is_alive(pid: u32) -> bool {

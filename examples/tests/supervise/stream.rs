@@ -13,10 +13,10 @@ use crate::run::{Mark, PROGRAM, run, script, start, state, supervise, until};
 fn a_reader_that_leaves_ends_the_command_promptly() {
     for options in ["", "--max-output-mib 1000", "--max-cpu-percent 1000"] {
         let begun = Instant::now();
-        let mut bash = Command::new("bash");
-        bash.args(["-c", &format!("{PROGRAM} {options} -- yes | head -1; echo ${{PIPESTATUS[0]}}")]);
-        bash.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let ran = run(bash);
+        let mut sh = Command::new("sh");
+        sh.args(["-c", &format!("{{ {{ {PROGRAM} {options} -- yes; echo $? >&3; }} | head -1; }} 3>&1")]);
+        sh.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ran = run(sh);
         assert_eq!(String::from_utf8(ran.stdout).unwrap(), "y\n141\n", "{options}: {}", ran.stderr);
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
@@ -96,19 +96,11 @@ fn in_a_terminal_the_command_reads_what_is_typed() {
 
 #[test]
 fn ctrl_c_in_a_terminal_lets_the_command_tidy_up_and_ends_in_130() {
-    let program = "import sys,time
-try:
-    print('go', flush=True)
-    time.sleep(1000)
-except KeyboardInterrupt:
-    time.sleep(0.3)
-    print('tidied', flush=True)
-    sys.exit(0)
-";
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), program).unwrap();
-    let line =
-        format!("trap : INT; {PROGRAM} --grace 10s -- python3 {}; echo status:$?", file.path().display());
+    // It waits for a child in the background, which leaves SIGINT to the shell.
+    let line = format!(
+        "trap : INT; {PROGRAM} --grace 10s -- sh -c 'trap \"kill \\$!; sleep 0.3; echo tidied; exit 0\" INT; \
+         sleep 1000 & echo go; wait'; echo status:$?"
+    );
     if let Some(text) = in_terminal(&line, &[("go", "\x03")]) {
         assert!(text.contains("tidied") && text.contains("status:130"), "{text}");
         assert!(text.contains("left by itself on SIGINT"), "{text}");

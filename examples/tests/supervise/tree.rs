@@ -10,10 +10,13 @@ fn daemons_are_stopped_and_named_and_the_status_stays_the_commands_own() {
         let mark = Mark::new();
         // By the book: forked, a session of its own, forked again, its parents dead.
         let daemon = format!("(setsid sh -c '(exec {environment}sleep {}) &' &) ", mark.0);
-        let look = format!("until ps -e -o args | grep -q '^sleep {}'; do :; done; exit 9", mark.0);
-        let mut command = script(&["--grace", "2s"], &format!("{daemon}; {look}"));
-        command.env("HALTLINE_CGROUP", cgroup);
-        let ran = run(command);
+        let mut command = script(&["--grace", "2s"], &format!("{daemon}; read x; exit 9"));
+        let (stdin, open) = std::io::pipe().unwrap();
+        command.stdin(stdin).env("HALTLINE_CGROUP", cgroup);
+        let one = start(command);
+        mark.await_sleepers(1);
+        drop(open);
+        let ran = one.wait();
         assert_eq!(ran.status, 9, "{}", ran.stderr);
         assert!(ran.stderr.contains("left a process behind, now stopped: "), "{}", ran.stderr);
         assert!(ran.stderr.contains("(sleep)"), "{}", ran.stderr);
