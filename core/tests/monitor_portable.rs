@@ -1,8 +1,10 @@
 //! The portable path gives the same picture as the direct one.
 #![cfg(all(target_os = "linux", feature = "portable-monitor"))]
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use haltline::clock::ManualClock;
 use haltline::monitor::{Monitor, Sources};
 
 #[test]
@@ -24,4 +26,28 @@ fn both_paths_agree_on_memory_and_capacity() {
     // The portable path counts the folder that it is listing.
     assert!(q.open_files.unwrap() - p.open_files.unwrap() <= 1, "{p:?} {q:?}");
     assert!(b.load.is_some() && b.disk.is_some() && b.network.is_some());
+}
+
+/// Processor time of this process so far, in seconds.
+fn own_cpu_s() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
+}
+
+#[test]
+fn the_portable_path_tells_the_processor_time_of_this_process_too() {
+    let clock = ManualClock::new();
+    let outer = own_cpu_s();
+    let builder = Monitor::builder().clock(Arc::new(clock.clone()));
+    let portable = builder.sources(Sources::all().portable()).manual().unwrap();
+    portable.sample_now();
+    let inner = own_cpu_s();
+    while own_cpu_s() < inner + 0.25 {}
+    let inner = own_cpu_s() - inner;
+    clock.advance(Duration::from_secs(1));
+    let told = portable.sample_now().process.unwrap().cpu_percent;
+    let outer = own_cpu_s() - outer;
+    // It counts user and system time in steps of 10 ms each.
+    let seen = (inner - 0.02) * 100.0..=(outer + 0.02) * 100.0;
+    assert!(seen.contains(&told), "{told} % where {inner} to {outer} s were used");
 }

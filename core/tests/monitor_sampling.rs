@@ -4,9 +4,11 @@
 
 mod monitor_fixture;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
+use haltline::clock::ManualClock;
 use haltline::event::{Delivery, SubscribeOptions};
 use haltline::monitor::{Metric, Monitor, Sample, Source, Sources};
 use monitor_fixture::Fixture;
@@ -228,6 +230,29 @@ fn this_machine_answers_every_source() {
     if sample.pressure.is_none() {
         println!("not checked: pressure (this kernel has none)");
     }
+}
+
+/// Processor time of this process so far, in seconds.
+fn own_cpu_s() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
+}
+
+#[test]
+fn the_processor_time_of_this_process_is_told_in_percent_of_one_core() {
+    let clock = ManualClock::new();
+    let outer = own_cpu_s();
+    let monitor = Monitor::builder().clock(Arc::new(clock.clone())).manual().unwrap();
+    monitor.sample_now();
+    let inner = own_cpu_s();
+    let spinning = std::thread::spawn(move || while own_cpu_s() < inner + 0.25 {});
+    spinning.join().unwrap();
+    let inner = own_cpu_s() - inner;
+    clock.advance(Duration::from_secs(1));
+    let told = Metric::ProcessCpuPercent.of(&monitor.sample_now()).unwrap();
+    let outer = own_cpu_s() - outer;
+    // What else this program did meanwhile counts too.
+    assert!((inner * 100.0..=outer * 100.0).contains(&told), "{told} % where {inner} to {outer} s were used");
 }
 
 #[test]
