@@ -69,6 +69,12 @@ fn state(pid: u32) -> Option<char> {
     line.rsplit_once(") ")?.1.chars().next()
 }
 
+/// When a process began. With its id it tells which one it is.
+fn began(pid: u32) -> Option<u64> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    line.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
 fn shell(script: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args = vec!["-c".into(), script.into()];

@@ -57,6 +57,7 @@ fn plays_its_part() {
         "spread" => spread(),
         "own-subreaper" => own_subreaper(),
         "bomb" => bomb(&argument),
+        "thousand-starts" => super::start::thousand_starts(),
         "threads" => leave_first_thread(Duration::from_secs(60)),
         "headless hog" => {
             leave_first_thread(Duration::ZERO);
