@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
 use haltline::monitor::Monitor;
-use haltline::supervisor::{Limit, Outcome, Profile, Supervisor};
+use haltline::supervisor::{Outcome, Profile, Supervisor};
 
 const S: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -56,37 +56,6 @@ fn a_thread_that_polls_is_stopped_and_one_that_does_not_is_still_running() {
         assert!(Instant::now() < until, "{:?}", token.outcome());
         std::thread::yield_now();
     }
-}
-
-#[test]
-fn a_thread_over_its_cpu_seconds_is_cancelled_and_an_idle_one_is_not() {
-    let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
-    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
-    let profile = quick("p").task_max_cpu_seconds(0.1).build().unwrap();
-    let idle = supervisor.spawn("idle", &profile, |token| token.sleep(30 * S).is_err()).unwrap();
-    let busy = supervisor.spawn("busy", &profile, |token| while token.check().is_ok() {}).unwrap();
-    assert_eq!(busy.token().wait_outcome(20 * S), Some(Outcome::Stopped));
-    let cause = busy.token().cause().unwrap().to_string();
-    assert!(cause.starts_with(Limit::TaskCpuSeconds.name()), "{cause}");
-    assert!(!idle.token().is_cancelled());
-    idle.token().cancel("done");
-    assert!(idle.join().unwrap());
-}
-
-#[test]
-fn a_thread_of_the_hosts_own_is_measured_once_it_has_begun() {
-    let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
-    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
-    let profile = quick("p").task_max_cpu_seconds(0.1).build().unwrap();
-    let task = supervisor.host_thread("busy", &profile).unwrap();
-    let token = task.token().clone();
-    let thread = std::thread::spawn(move || {
-        task.began();
-        while task.token().check().is_ok() {}
-    });
-    assert_eq!(token.wait_outcome(20 * S), Some(Outcome::Stopped));
-    assert!(token.is_finished());
-    thread.join().unwrap();
 }
 
 #[test]
@@ -325,70 +294,4 @@ fn a_future_whose_making_panics_leaves_no_task() {
     }));
     assert!(made.is_err());
     assert!(supervisor.active().is_empty());
-}
-
-#[test]
-fn a_hog_that_opens_a_section_for_each_step_is_charged_for_them() {
-    let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
-    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
-    let roomy = Profile::builder("roomy").build().unwrap();
-    let tight = quick("tight").task_max_cpu_seconds(0.2).build().unwrap();
-    let steps = supervisor.clone();
-    let hog = supervisor
-        .spawn("hog", &tight, move |token| {
-            while token.check().is_ok() {
-                let _step = steps.start("step", &roomy).unwrap();
-                let begun = Instant::now();
-                while begun.elapsed() < MS {}
-            }
-        })
-        .unwrap();
-    let outcome = hog.token().wait_outcome(20 * S);
-    hog.token().cancel("it is over either way");
-    assert_eq!(outcome, Some(Outcome::Stopped));
-    assert!(hog.token().cause().unwrap().to_string().starts_with(Limit::TaskCpuSeconds.name()));
-    hog.join().unwrap();
-}
-
-#[test]
-fn a_coroutine_is_not_charged_with_what_another_on_its_thread_uses() {
-    let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
-    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
-    let roomy = Profile::builder("roomy").build().unwrap();
-    let tight = quick("tight").task_max_cpu_seconds(0.2).build().unwrap();
-    let cpu_s = |name: &str| supervisor.active().into_iter().find(|t| t.name == name).unwrap().cpu_s;
-    let used = |name: &str, seconds: f64| cpu_s(name).is_some_and(|used| used >= seconds);
-    let _around = supervisor.start("around", &roomy).unwrap();
-    let hog = supervisor.start_in_coroutine("hog", &tight, 1).unwrap();
-    let healthy = supervisor.start_in_coroutine("healthy", &tight, 2).unwrap();
-    let until = Instant::now() + 20 * S;
-    while !used("around", 0.5) {
-        assert!(Instant::now() < until, "{:?}", supervisor.active());
-    }
-    assert!(!healthy.is_cancelled() && !hog.is_cancelled(), "what each used is not known");
-    assert_eq!((cpu_s("healthy"), cpu_s("hog")), (None, None));
-    assert!(healthy.finish());
-    while hog.check().is_ok() {
-        assert!(Instant::now() < until, "alone it is charged: {:?}", supervisor.active());
-    }
-}
-
-#[test]
-fn what_runs_in_a_nested_task_counts_towards_the_limits_of_both() {
-    let monitor = Monitor::builder().interval(20 * MS).start().unwrap();
-    let supervisor = Supervisor::builder().monitor(monitor).start().unwrap();
-    let roomy = Profile::builder("roomy").build().unwrap();
-    let tight = quick("tight").task_max_cpu_seconds(0.2).build().unwrap();
-    let nested = supervisor.clone();
-    let outer = supervisor
-        .spawn("outer", &roomy, move |_| {
-            let inner = nested.start("inner", &tight).unwrap();
-            while inner.check().is_ok() {}
-            nested.active().into_iter().map(|t| (t.name, t.cpu_s.unwrap_or(0.0))).collect::<Vec<_>>()
-        })
-        .unwrap();
-    let used = outer.join().unwrap();
-    let of = |name: &str| used.iter().find(|(n, _)| n == name).unwrap().1;
-    assert!(of("inner") >= 0.2, "{used:?}");
-    assert!(of("outer") >= of("inner"), "{used:?}");
 }
