@@ -6,13 +6,12 @@ mod child;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
 use haltline::monitor::Monitor;
-use haltline::supervisor::{Cause, Incident, Input, Limit, Outcome, Output, Profile, Supervisor};
+use haltline::supervisor::{Cause, Input, Limit, Outcome, Output, Profile, Supervisor};
 
 const S: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -247,53 +246,6 @@ fn a_limit_of_more_processes_than_a_usual_look_counts_is_enforced() {
         return eprintln!("not checked: limits of more than 2048 processes (so many cannot be started here)");
     }
     assert_eq!(broken(&done.cancelled), Some(Limit::TaskProcesses), "{done:?}");
-}
-
-#[test]
-fn an_incident_names_the_command_with_its_secrets_masked_and_can_be_read_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("incidents.jsonl");
-    let supervisor = Supervisor::builder().incident_file(&path).start().unwrap();
-    let profile = quick("p").max_duration(100 * MS).build().unwrap();
-    let words = ["-c", "sleep 1000", "--password=hunter2"];
-    supervisor.command("sh").args(words).env("API_TOKEN", "hunter3").output(&profile).unwrap();
-    supervisor.flush(10 * S).unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(!text.contains("hunter2") && !text.contains("hunter3"), "{text}");
-    let read = Incident::read_file(&path).unwrap();
-    assert_eq!(read.len(), 1);
-    assert_eq!(read[0].id, supervisor.incidents(1)[0].id);
-    assert_eq!(read[0].task.as_ref().unwrap().command[0], "sh");
-    assert!(!read[0].task.as_ref().unwrap().pids.is_empty());
-    // Wherever a crash cuts a line short and a later start ends it, the others can still be read.
-    let line = text.trim_end();
-    for cut in (1..line.len()).filter(|cut| line.is_char_boundary(*cut)).step_by(7) {
-        let torn = folder.path().join("torn.jsonl");
-        std::fs::write(&torn, format!("{}\n{line}\n", &line[..cut])).unwrap();
-        assert_eq!(Incident::read_file(&torn).unwrap().len(), 1, "cut after {cut} bytes");
-    }
-    let copy = folder.path().join("copy.jsonl");
-    assert_eq!(supervisor.export_incidents(&copy).unwrap(), 1);
-    assert_eq!(Incident::read_file(&copy).unwrap()[0].id, read[0].id);
-}
-
-#[test]
-fn incidents_onto_a_full_disk_lose_no_task_and_are_reported() {
-    let supervisor = Supervisor::builder().incident_file("/dev/full").start().unwrap();
-    let profile = quick("p").max_duration(50 * MS).build().unwrap();
-    let done = supervisor.command("sleep").arg("1000").output(&profile).unwrap();
-    assert_eq!(done.outcome, Some(Outcome::Stopped));
-    assert_eq!(supervisor.flush(10 * S).unwrap_err().kind(), ErrorKind::Io);
-    assert!(supervisor.status().incident_file_failure.unwrap().contains("/dev/full"));
-    assert_eq!(supervisor.incidents(10).len(), 1, "kept in memory");
-}
-
-#[test]
-fn an_incident_file_that_cannot_be_opened_is_an_error_at_the_start() {
-    let path = Path::new("/proc/no-such-folder/incidents.jsonl");
-    let error = Supervisor::builder().incident_file(path).start().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.to_string().contains("/proc/no-such-folder"), "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use haltline::ErrorKind;
+use haltline::clock::{Clock, ManualClock};
 use haltline::monitor::Monitor;
 use haltline::supervisor::{Outcome, Profile, Supervisor};
 
@@ -294,4 +295,19 @@ fn a_future_whose_making_panics_leaves_no_task() {
     }));
     assert!(made.is_err());
     assert!(supervisor.active().is_empty());
+}
+
+#[test]
+fn the_monitor_that_comes_by_itself_runs_by_the_supervisors_clock() {
+    let clock = ManualClock::new();
+    clock.advance(7 * S);
+    let supervisor = Supervisor::builder().clock(clock.clone()).start().unwrap();
+    let monitor = supervisor.monitor();
+    let until = Instant::now() + 20 * S;
+    while monitor.latest().is_none() {
+        assert!(Instant::now() < until, "a first sample");
+        std::thread::yield_now();
+    }
+    // By the machine's own clock it would be one of the first moments of this process, or any later one.
+    assert_eq!(monitor.latest().unwrap().at, clock.now());
 }

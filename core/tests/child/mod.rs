@@ -18,9 +18,9 @@ pub(crate) fn part() -> Option<String> {
     std::env::var(PART).ok()
 }
 
-/// Runs the named test again in a child, changed by `change`, because it changes its whole process.
-pub(crate) fn run(test: &str, change: impl FnOnce(&mut Command) -> &mut Command) {
-    run_copy(test, &std::env::current_exe().unwrap(), change);
+/// Runs the named test again in a child, because it changes its whole process.
+pub(crate) fn run(test: &str) {
+    run_copy(test, &std::env::current_exe().unwrap(), |child| child);
 }
 
 /// The same as nobody, from a place that nobody can read: the limit on threads does not hold for root.
