@@ -3,10 +3,14 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failure here is the failure of the test")]
 
+mod terminal;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use haltline::supervisor::{Cause, Incident, Limit};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_macro-host");
 
@@ -138,6 +142,50 @@ fn on_a_full_processor_it_says_that_the_processor_act_cannot_be_shown() {
     assert!(table.ends_with("none fits"), "{table}");
     assert!(text.contains("cannot show host.max_cpu_percent here: other programs use "));
     assert!(text.contains("  not checked: host.max_cpu_percent (other programs use "));
+}
+
+/// The names of the macros that the lines about healthy ones tell.
+fn healthy(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter_map(|line| line.split_once("  healthy: "));
+    lines
+        .flat_map(|(_, names)| names.split("), ").filter_map(|name| name.split_once(" (")))
+        .map(|n| n.0)
+        .collect()
+}
+
+#[test]
+fn the_older_way_costs_bystanders_and_counts_them() {
+    let _machine = machine();
+    let folder = Folder::new("older");
+    let file = folder.0.join("incidents.jsonl");
+    let begun = Instant::now();
+    let output = Command::new(PROGRAM).args(["--blame", "any", "--incidents"]).arg(&file).output().unwrap();
+    let text = text(&output);
+    println!("{text}");
+    assert_eq!(output.status.code(), Some(0), "what it costs is told and not judged");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(text.contains(" checks hold") && !text.contains("FAILED"));
+    let healthy = healthy(&text);
+    assert_eq!(healthy.len(), 6, "{healthy:?}");
+    let broken: Vec<(String, Limit)> = Incident::read_file(&file)
+        .unwrap()
+        .into_iter()
+        .filter_map(|incident| match (incident.cause, incident.task) {
+            (Cause::Breach(breach), Some(task)) => Some((task.name, breach.limit)),
+            _ => None,
+        })
+        .collect();
+    let cost: Vec<&str> =
+        healthy.into_iter().filter(|name| broken.iter().any(|(task, _)| task == name)).collect();
+    assert!(text.contains(&format!("  bystanders that the older way cost: {} of 6\n", cost.len())));
+    for name in &cost {
+        assert!(text.lines().any(|l| l.starts_with(&format!("    {name:<8}healthy "))), "{name}");
+    }
+    // All have each limit of the host, and but for the errand all run from the start on.
+    match broken.iter().any(|(_, limit)| limit.is_host()) {
+        true => assert!(cost.len() >= 5, "{cost:?}"),
+        false => println!("not checked: the bystanders of the older way (other programs spoilt every act)"),
+    }
 }
 
 /// Waits until two healthy processes and a first hog run; returns a text that their command lines hold.
