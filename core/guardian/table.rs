@@ -18,6 +18,8 @@ pub(crate) struct Stat {
     pub(crate) ticks: u64,
     /// Clock ticks of the children that it waited for.
     pub(crate) child_ticks: u64,
+    /// How often it touched memory that was not there for it, or not to be written.
+    pub(crate) faults: u64,
     pub(crate) threads: u32,
     /// Clock ticks between boot and its start. With the id it names a process for ever.
     pub(crate) start_time: u64,
@@ -58,6 +60,7 @@ impl Stat {
             name,
             ticks: field(11)?.saturating_add(field(12)?),
             child_ticks: field(13)?.saturating_add(field(14)?),
+            faults: field(7)?.saturating_add(field(9)?),
             threads: u32::try_from(field(17)?).unwrap_or(u32::MAX),
             start_time: number(fields[19])?,
             rss_pages: field(21)?,
@@ -105,6 +108,15 @@ fn seen<T>(read: io::Result<T>) -> io::Result<Option<T>> {
         Err(e) if e.raw_os_error() == Some(NO_SUCH_PROCESS) => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// The memory of a process in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// Shared pages are divided among those who share them.
+    pub(crate) proportional: u64,
+    /// Pages that nobody else has.
+    pub(crate) private: u64,
 }
 
 /// A process table: `/proc`, or a made-up one.
@@ -284,19 +296,25 @@ impl Table {
         })
     }
 
-    /// Memory in bytes of which shared pages are divided among those who share them.
-    pub(crate) fn proportional_memory(&self, of: &Stat) -> Option<u64> {
+    /// What its page tables show.
+    pub(crate) fn shares(&self, of: &Stat) -> Option<Shares> {
         let text = fs::read_to_string(self.folder_with_memory(of)?.join("smaps_rollup")).ok()?;
-        let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        let bytes = |name: &str| {
+            let size = text.lines().find_map(|l| l.strip_prefix(name))?;
+            size.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        };
+        let own = bytes("Private_Clean:").zip(bytes("Private_Dirty:"));
+        let proportional = bytes("Pss:")?;
+        let private = own.map_or(0, |(clean, dirty)| clean.saturating_add(dirty)).min(proportional);
+        Some(Shares { proportional, private })
     }
 
-    /// Pages in memory that are of no file and of no shared memory.
-    pub(crate) fn anonymous_pages(&self, of: &Stat) -> Option<u64> {
+    /// The pages in memory, and those of them that are of no file and of no shared memory.
+    pub(crate) fn pages(&self, of: &Stat) -> Option<(u64, u64)> {
         let text = fs::read_to_string(self.folder_with_memory(of)?.join("statm")).ok()?;
         let mut words = text.split_ascii_whitespace().skip(1);
         let (resident, shared) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
-        Some(resident.saturating_sub(shared))
+        Some((resident, resident.saturating_sub(shared)))
     }
 
     fn folder_with_memory(&self, of: &Stat) -> Option<PathBuf> {
@@ -363,7 +381,7 @@ mod tests {
         write("7/task/8/stat", 8, "S", 50);
         assert_eq!(table.resident_pages(&first), Some(50));
         fs::write(folder.path().join("7/task/8/smaps_rollup"), "Pss: 100 kB\n").unwrap();
-        assert_eq!(table.proportional_memory(&first), Some(100 << 10));
+        assert_eq!(table.shares(&first), Some(Shares { proportional: 100 << 10, private: 0 }));
         fs::remove_dir_all(folder.path().join("7")).unwrap();
         assert_eq!(table.resident_pages(&first), Some(0), "it has ended");
     }
@@ -378,7 +396,7 @@ mod tests {
             [("Pss:  50 kB", Some(50 << 10)), ("Pss: 18446744073709551615 kB", None), ("Rss: 1 kB", None)]
         {
             fs::write(folder.path().join("7/smaps_rollup"), format!("0-f ---p [rollup]\n{line}\n")).unwrap();
-            assert_eq!(table.proportional_memory(&stat), bytes, "{line}");
+            assert_eq!(table.shares(&stat).map(|s| s.proportional), bytes, "{line}");
         }
     }
 }

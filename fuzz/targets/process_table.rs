@@ -19,9 +19,9 @@ fn line(s: &Stat) -> Vec<u8> {
     line.extend(&s.name[..end]);
     line.extend(b") ");
     line.push(s.state);
-    let Stat { parent, ticks, child_ticks, threads, start_time, rss_pages, .. } = s;
+    let Stat { parent, faults, ticks, child_ticks, threads, start_time, rss_pages, .. } = s;
     line.extend(
-        format!(" {parent} 3 4 5 6 7 8 9 10 11 {ticks} 0 {child_ticks} 0 16 17 {threads} 19 {start_time} 21 {rss_pages}\n")
+        format!(" {parent} 3 4 5 6 7 {faults} 9 0 11 {ticks} 0 {child_ticks} 0 16 17 {threads} 19 {start_time} 21 {rss_pages}\n")
             .bytes(),
     );
     line
@@ -117,16 +117,18 @@ fuzz_target!(|data: &[u8]| {
         name: [0; 16],
         ticks: 0,
         child_ticks: 0,
+        faults: 0,
         threads: 1,
         start_time: 1,
         rss_pages: 1,
     };
     fs::write(folder.path().join("1/statm"), data).expect("a file");
     let table = Table::at(folder.path().to_owned());
-    if table.proportional_memory(&first).is_some() {
-        assert!(data.windows(4).any(|w| w == b"Pss:"));
+    if let Some(shares) = table.shares(&first) {
+        assert!(data.windows(4).any(|w| w == b"Pss:") && shares.private <= shares.proportional);
     }
-    if table.anonymous_pages(&first).is_some() {
+    if let Some((resident, anonymous)) = table.pages(&first) {
+        assert!(anonymous <= resident);
         assert!(data.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).count() >= 3);
     }
 });
