@@ -53,6 +53,7 @@ fn plays_its_part() {
     match part.as_str() {
         "hog" => hog(),
         "workers" => workers(),
+        "short-lived workers" => short_lived_workers(),
         "chains" => chains(),
         "spread" => spread(),
         "own-subreaper" => own_subreaper(),
@@ -109,6 +110,27 @@ fn workers() {
     drop(held);
     // SAFETY: ends this process.
     unsafe { libc::_exit(0) };
+}
+
+/// 256 MiB that ten children at a time share for a moment.
+fn short_lived_workers() {
+    let held = std::hint::black_box(vec![1u8; 256 << 20]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        for _ in 0..10 {
+            // SAFETY: the child makes system calls only.
+            unsafe {
+                if libc::fork() == 0 {
+                    libc::usleep(200_000);
+                    libc::_exit(0);
+                }
+            }
+        }
+        // SAFETY: waits for these children.
+        while unsafe { libc::wait(std::ptr::null_mut()) } > 0 {}
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(held);
 }
 
 /// Sixteen lines of processes that each fork a successor and leave: no id lives longer than a moment.
