@@ -243,7 +243,7 @@ impl Memory {
         if let Some(before) = self.waiting.remove(&size.key()) {
             // So it is with a file that it mapped since: of each such page it has at most half.
             let mapped = known.resident.saturating_sub(before) / 2;
-            known.part = (shares.proportional - shares.private).saturating_sub(mapped);
+            known.part = shares.proportional.saturating_sub(shares.private).saturating_sub(mapped);
             known.shared = known.anonymous.unwrap_or(0).saturating_sub(shares.private);
         }
         *size = Size { resident: known.resident, grown: 0, lost: 0, seems: shares.proportional, ..*size };
