@@ -54,6 +54,18 @@ impl Running {
     }
 }
 
+/// Ends the poll that runs.
+struct Polling<'a>(&'a FutureState);
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        let mut polls = self.0.polls.lock();
+        if let Some(poll) = polls.running.take() {
+            polls.done += poll.used();
+        }
+    }
+}
+
 impl FutureState {
     /// Processor time used in polls, the one that runs now included.
     pub(crate) fn poll_time(&self) -> Duration {
@@ -62,16 +74,11 @@ impl FutureState {
         polls.done + polls.running.as_ref().map_or(Duration::ZERO, Running::used)
     }
 
-    fn poll_begins(&self) {
+    /// A poll runs from here until what is returned is dropped, by a panic too: the host may keep the future.
+    fn poll_begins(&self) -> Polling<'_> {
         let begun = Running::begin();
         self.polls.lock().running = Some(begun);
-    }
-
-    fn poll_ends(&self) {
-        let mut polls = self.polls.lock();
-        if let Some(poll) = polls.running.take() {
-            polls.done += poll.used();
-        }
+        Polling(self)
     }
 
     /// Whether it came to its own end, even if force was asked for during its last poll.
@@ -150,10 +157,10 @@ impl<F: Future> Future for Supervised<F> {
             this.token.record().finish();
             return Poll::Ready(Err(this.token.record().cancelled()));
         };
-        this.state.poll_begins();
+        let polling = this.state.poll_begins();
         // A panic unwinds through here; the record then ends with the drop of the wrapper.
         let polled = inner.as_mut().poll(cx);
-        this.state.poll_ends();
+        drop(polling);
         match polled {
             Poll::Ready(output) => {
                 this.state.ready.store(true, Ordering::Release);
@@ -170,7 +177,6 @@ impl<F> Drop for Supervised<F> {
     fn drop(&mut self) {
         // The future first: the task is gone only when what it held is released.
         self.inner = None;
-        self.state.poll_ends();
         self.token.record().finish();
     }
 }
@@ -207,6 +213,22 @@ mod tests {
             while clock.read().unwrap() < until {}
         });
         assert!(worked >= 20 * MS, "{worked:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_future_whose_poll_panicked_is_charged_no_further() {
+        const MS: Duration = Duration::from_millis(1);
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let panics = |_| std::future::poll_fn(|_| -> Poll<()> { panic!("no result") });
+        let mut task = Box::pin(supervisor.supervise("panics", "craft", panics).unwrap());
+        let poll = || drop(task.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)).is_err());
+        let before = task.state.poll_time();
+        let clock = ThreadClock::current();
+        let until = clock.read().unwrap() + 5 * MS;
+        while clock.read().unwrap() < until {}
+        assert_eq!(task.state.poll_time(), before);
     }
 
     /// Whatever moment of a poll another thread looks at.
