@@ -89,6 +89,7 @@ impl Table {
 
     /// Adds a task made from its id, its place and its profile. Also returns its deadline if the watch thread
     /// may have to hear of it.
+    #[inline]
     pub(crate) fn insert(
         &self,
         profile: &Profile,
