@@ -19,10 +19,10 @@ use crate::token::{self, hl_token};
 ///
 /// The processor time of a task from hl_task_start is that of the thread which started it, for as long as it runs:
 /// start it on the thread that does the work, and one task per piece of work. What runs in a nested task counts
-/// towards the limits of the outer one too; for a host limit the innermost is blamed, as far as a task lasts longer
-/// than from one sample to the next. Tasks that take turns on one thread without being nested are taken for nested ones,
-/// unless hl_task_start_in_coroutine starts them. That of a task from hl_task_start_thread is of the thread that calls
-/// hl_task_began.
+/// towards the limits of the outer one too. A limit of the host blames the innermost one that still runs and whose own
+/// bound is broken; what tasks used that have ended stays with the one around them. Tasks that take turns on one thread
+/// without being nested are taken for nested ones, unless hl_task_start_in_coroutine starts them. That of a task from
+/// hl_task_start_thread is of the thread that calls hl_task_began.
 pub struct hl_task(Work);
 
 enum Work {

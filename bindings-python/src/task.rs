@@ -189,9 +189,10 @@ impl PyToken {
 /// cannot be entered (UnknownTaskError), nor twice at once (InvalidArgumentError): what ran there would not be
 /// supervised. The section must poll (`check`, `progress`, `sleep`): nothing can force it. Cancelled leaves the block like
 /// any exception; catch it outside. The processor time of the thread that started it is what the task is
-/// charged with. What runs in a nested section counts towards the limits of the outer one too; for a host limit
-/// the innermost is blamed, as far as a section lasts longer than from one sample to the next. While sections of
-/// several asyncio tasks are open on the thread, what each of them uses is unknown; see `Supervisor.start`.
+/// charged with. What runs in a nested section counts towards the limits of the outer one too. A limit of the host
+/// blames the innermost one that still runs and whose own bound is broken; what sections used that have ended stays
+/// with the one around them. While sections of several asyncio tasks are open on the thread, what each of them uses is
+/// unknown; see `Supervisor.start`.
 #[pyclass(frozen, extends = PyToken, name = "Task", module = "haltline")]
 pub(crate) struct PyTask {
     guard: Guard,

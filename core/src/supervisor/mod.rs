@@ -12,6 +12,7 @@ mod inner;
 mod ladder;
 pub mod limit;
 mod link;
+mod nesting;
 pub mod outcome;
 mod passes;
 pub mod profile;

@@ -9,6 +9,7 @@ use super::executor::Executor;
 use super::executor::process::TreeUse;
 use super::executor::thread_clock::ThreadClock;
 use super::inner::Inner;
+use super::nesting::{self, Stay};
 use super::record::Record;
 use crate::clock::Time;
 use crate::monitor::{ProcessTable, Sample, TopProcess};
@@ -28,9 +29,8 @@ pub(crate) struct Usage {
     total: Option<Duration>,
     /// Percent of one core between the last two looks.
     pub(crate) percent: Option<f64>,
-    /// The part of the total in which tasks nested inside it ran, and of the percentage.
-    nested: Duration,
-    nested_percent: f64,
+    /// The nearest task around it whose processor time includes its own.
+    inside: Option<TaskId>,
     /// Whether coroutines took turns with it since the look before: what it used then is unknown.
     shared: bool,
     turns: u64,
@@ -63,32 +63,31 @@ impl Usage {
         }
     }
 
-    /// Takes in a look at its thread. What runs in a nested task counts here too; `innermost` says whether this task is
-    /// the one to blame for it.
-    fn look_at_thread(&mut self, seen: &ThreadLook, shared: bool, innermost: bool) {
-        let before = self.total.unwrap_or_default();
+    /// Takes in a look at its thread.
+    fn look_at_thread(&mut self, seen: &ThreadLook, shared: bool) {
         if shared {
             // What was used in between is nobody's: only the mark moves on.
             self.raw = None;
         }
         self.look(seen.time, seen.at, false);
         (self.shared, self.turns) = (shared, seen.turns);
-        self.nested_percent = 0.0;
-        if !innermost {
-            self.nested += self.total.unwrap_or_default().saturating_sub(before);
-            self.nested_percent = self.percent.unwrap_or_default();
-        }
     }
 
     /// Whether coroutines took turns with it since the last look.
     fn is_shared(&self, record: &Record, seen: &ThreadLook) -> bool {
-        let takes_turns = matches!(&record.executor, Executor::Cooperative(section) if section.takes_turns());
-        takes_turns && self.raw.is_some() && self.turns != seen.turns
+        takes_turns(record) && self.raw.is_some() && self.turns != seen.turns
     }
 
     /// Processor time since the first look, if all of it is known to be the task's own.
     pub(crate) fn cpu_time(&self) -> Option<Duration> {
         self.total.filter(|_| !self.shared)
+    }
+
+    /// As [`cpu_time`](Usage::cpu_time), and zero at the first look, so that what comes after it is counted from there:
+    /// the task around it counts from there too. Of one that takes turns it is not known yet whether it does.
+    fn cpu_time_since_seen(&self, record: &Record) -> Option<Duration> {
+        let first = self.raw.filter(|_| self.total.is_none() && !takes_turns(record));
+        self.cpu_time().or(first.map(|_| Duration::ZERO))
     }
 
     /// Takes in the last look at a process tree. Trees are looked at on a thread with a time of its own, so
@@ -106,9 +105,6 @@ struct ThreadLook {
     at: Time,
     /// What its coroutines have to tell.
     turns: u64,
-    /// The innermost of its tasks whose use is known and that have been looked at before: all that ran since the last look ran inside of it,
-    /// also in nested tasks that have ended again or have just begun.
-    innermost: Option<(Time, TaskId)>,
 }
 
 /// What the looks at all tasks have shown so far.
@@ -164,42 +160,55 @@ impl Inner {
     /// Reads the clocks of all given tasks.
     fn measure(&self, records: &[Arc<Record>]) {
         let before = self.usage.load();
-        let threads = self.look_at_threads(records, &before);
+        let threads = self.look_at_threads(records);
+        let mut stays = Vec::new();
         let mut usage = Usages::with_capacity(records.len());
         for record in records {
             // Clocks are read one after another, well after the sample: each has its own moment.
             let now = self.now();
             let mut one = before.get(&record.id).cloned().unwrap_or_default();
+            one.inside = None;
             match &record.executor {
                 Executor::Cooperative(_) | Executor::Thread(_) => {
-                    if let Some(seen) = thread_of(record).and_then(|thread| threads.get(&key(thread))) {
+                    if let Some(thread) = thread_of(record)
+                        && let Some(seen) = threads.get(&key(thread))
+                    {
                         let shared = one.is_shared(record, seen);
-                        one.look_at_thread(seen, shared, seen.innermost == Some(order(record)));
+                        one.look_at_thread(seen, shared);
+                        if !shared {
+                            stays.push(Stay::of(key(thread), record.started, record.id));
+                        }
                     }
                 }
-                Executor::Future(future) => one.look(Some(future.poll_time()), now, true),
+                Executor::Future(future) => {
+                    let (time, poll) = future.look();
+                    one.look(Some(time), now, true);
+                    stays.extend(poll.map(|poll| {
+                        Stay::of(key(&poll.thread), poll.since, record.id).polled(poll.around, !poll.runs())
+                    }));
+                }
                 Executor::Process(work) => one.look_at_tree(&work.tree.latest_use()),
                 Executor::Custom(_) => {}
             }
             usage.insert(record.id, one);
         }
+        nesting::inside(&stays, |task, around| {
+            if let Some(usage) = usage.get_mut(&task) {
+                usage.inside = Some(around);
+            }
+        });
         self.usage.store(Arc::new(usage));
     }
 
     /// Looks at every thread that a task runs on.
-    fn look_at_threads(&self, records: &[Arc<Record>], before: &Usages) -> HashMap<usize, ThreadLook> {
+    fn look_at_threads(&self, records: &[Arc<Record>]) -> HashMap<usize, ThreadLook> {
         let mut threads = HashMap::new();
-        for record in records {
-            let Some(thread) = thread_of(record) else { continue };
-            let seen = threads.entry(key(thread)).or_insert_with(|| ThreadLook {
+        for thread in records.iter().filter_map(|record| thread_of(record)) {
+            threads.entry(key(thread)).or_insert_with(|| ThreadLook {
                 time: thread.read(),
                 at: self.now(),
                 turns: thread.turns().look(),
-                innermost: None,
             });
-            if before.get(&record.id).is_some_and(|u| u.raw.is_some() && !u.is_shared(record, seen)) {
-                seen.innermost = seen.innermost.max(Some(order(record)));
-            }
         }
         threads
     }
@@ -220,10 +229,9 @@ impl Inner {
             started: record.started,
             last_progress: record.last_progress(),
             cancelling: record.state.is_cancelled(),
-            cpu_time: tree.as_ref().and_then(|t| t.cpu_time).max(usage.cpu_time()),
+            cpu_time: tree.as_ref().and_then(|t| t.cpu_time).max(usage.cpu_time_since_seen(record)),
             cpu_percent: usage.percent,
-            nested_cpu_time: usage.nested,
-            nested_cpu_percent: usage.nested_percent,
+            inside: usage.inside,
             memory_bytes: tree.as_ref().and_then(|t| t.memory_bytes),
             processes: tree.as_ref().and_then(|t| t.processes),
             output_bytes: tree.as_ref().and_then(|t| t.output_bytes),
@@ -245,9 +253,9 @@ fn thread_of(record: &Record) -> Option<&Arc<ThreadClock>> {
     }
 }
 
-/// Which of two tasks on one thread started later. Ids alone do not tell: a thread's task may be admitted by another.
-fn order(record: &Record) -> (Time, TaskId) {
-    (record.started, record.id)
+/// Whether other coroutines run on its thread in between.
+fn takes_turns(record: &Record) -> bool {
+    matches!(&record.executor, Executor::Cooperative(section) if section.takes_turns())
 }
 
 /// What the engine needs of a sample.

@@ -151,9 +151,9 @@ impl fmt::Debug for Token {
 ///
 /// The section must poll: nothing can force it. It cannot be moved to another thread, because the
 /// processor time of the thread that started it is what the task is charged with. What runs in a nested section
-/// counts towards the limits of the outer one too; for a host limit the innermost is blamed, as far as a section
-/// lasts longer than from one sample to the next. Sections that take turns on one thread without being nested, as those
-/// of coroutines do, are taken for nested ones unless they are
+/// counts towards the limits of the outer one too. A limit of the host blames the innermost one that still runs and whose
+/// own bound is broken; what sections used that have ended stays with the one around them. Sections that take turns on
+/// one thread without being nested, as those of coroutines do, are taken for nested ones unless they are
 /// [started as such](super::Supervisor::start_in_coroutine).
 #[derive(Debug)]
 #[must_use = "the task ends when this is dropped"]

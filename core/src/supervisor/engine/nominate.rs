@@ -36,7 +36,10 @@ pub(super) struct Scene<'a> {
 /// Contributions of this sample that were measured for one limit and hold for another: four of the five limits
 /// are ranked by processor time, mostly over the same window.
 #[derive(Default)]
-pub(super) struct Measured(Vec<(usize, Rc<Parts>)>);
+pub(super) struct Measured(Vec<(Scope, Rc<Parts>)>);
+
+/// The place of a window, and where tasks are nested the limit too: whose use it is depends on it.
+type Scope = (usize, Option<usize>);
 
 /// Who is to blame.
 pub(super) enum Finding {
@@ -156,16 +159,25 @@ impl Scene<'_> {
 
     /// What each task contributes.
     fn measure(&self, found: InBreach, measured: &mut Measured) -> Rc<Parts> {
-        let Sample { at, host, values, tasks, .. } = *self.sample;
+        let Sample { at, host, values, tasks, standings } = *self.sample;
         if found.limit == MEMORY {
             return Rc::new(self.growth.parts(host, tasks, values[MEMORY], self.settings.min_share));
         }
         let window = self.ledger.window(at, host, found.sustain());
-        if let Some((_, parts)) = measured.0.iter().find(|(place, _)| *place == window.place()) {
+        let scope = (window.place(), self.ledger.is_nested().then_some(found.limit));
+        if let Some((_, parts)) = measured.0.iter().find(|(known, _)| *known == scope) {
             return parts.clone();
         }
-        let parts = Rc::new(window.parts(tasks, self.settings));
-        measured.0.push((window.place(), parts.clone()));
+        // One that leaves already is expected to take its use along. The bound of one that may not be cancelled any more
+        // is not watched.
+        let blamed = |index: usize| {
+            let Standing { active, leaving, look } = standings[index];
+            let limit = HOST_LIMITS[found.limit];
+            let broken = || Some(limit.is_broken(tasks[index].profile.bound(limit)?, values[found.limit]?));
+            leaving || if active { look.is_broken(found.limit) } else { broken() == Some(true) }
+        };
+        let parts = Rc::new(window.parts(tasks, self.settings, blamed));
+        measured.0.push((scope, parts.clone()));
         parts
     }
 

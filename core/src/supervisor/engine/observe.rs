@@ -28,7 +28,8 @@ use crate::supervisor::profile::{Blame, Profile};
 /// nominates one task: the largest contributor among those whose own profile is in breach, that ran for the
 /// sustain time, and that have at least [`min_share`](EngineSettings::min_share).
 ///
-/// - CPU: the task's part of the processor time used over the last sustain time.
+/// - CPU: the task's part of the processor time used over the last sustain time. What a task
+///   [inside](TaskReading::inside) of it used is not its part, if that one's own bound is broken or it is leaving.
 /// - Memory: its part of the memory in use. While the host's memory grows (by one percent or more in a
 ///   minute) the rank is half that share and half its part of the growth, and a task needs the minimum share
 ///   of both.

@@ -53,11 +53,10 @@ pub struct TaskReading {
     pub cpu_time: Option<Duration>,
     /// Percent of one core since the reading before.
     pub cpu_percent: Option<f64>,
-    /// The part of `cpu_time` in which tasks nested inside this one ran. It counts towards the limits of both, and for
-    /// blame to the inner one alone, so that no use is counted twice.
-    pub nested_cpu_time: Duration,
-    /// The part of `cpu_percent` in which they ran.
-    pub nested_cpu_percent: f64,
+    /// The nearest task around this one whose processor time is known; it includes this one's, for the limits of both. A
+    /// limit of the host blames a use on the nearest one, itself or around it, whose own bound is broken, so that none
+    /// is counted twice.
+    pub inside: Option<TaskId>,
     /// Memory of the whole tree in bytes.
     pub memory_bytes: Option<u64>,
     /// Processes of the tree.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::thread_clock::ThreadClock;
 use crate::clock::{Clock, SystemClock, Time};
 use crate::supervisor::cause::Cancelled;
+use crate::supervisor::engine::TaskId;
 use crate::supervisor::task::Token;
 
 /// What the supervisor sees and steers of a future.
@@ -27,29 +28,40 @@ pub(crate) struct FutureState {
 #[derive(Debug, Default)]
 struct Polls {
     done: Duration,
-    /// The poll that runs now.
-    running: Option<Running>,
+    last: Option<LastPoll>,
 }
 
-/// A poll that runs, by the clock of its thread, or by the system's where the thread's cannot be read.
-#[derive(Debug)]
-struct Running {
-    thread: Arc<ThreadClock>,
-    used_before: Option<Duration>,
-    since: Time,
+/// Where a future was polled last.
+#[derive(Clone, Debug)]
+pub(crate) struct LastPoll {
+    pub(crate) thread: Arc<ThreadClock>,
+    pub(crate) since: Time,
+    /// The future in whose poll that was; 0 is none.
+    pub(crate) around: TaskId,
+    /// What the clock showed when it began, as long as it runs.
+    running: Option<Before>,
 }
 
-impl Running {
-    /// A poll that begins now on this thread.
-    fn begin() -> Self {
-        let thread = ThreadClock::current();
-        Running { used_before: thread.read(), since: SystemClock.now(), thread }
+/// The clock of the thread, or the system's where the thread's cannot be read.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Thread(Duration),
+    System(Time),
+}
+
+impl LastPoll {
+    pub(crate) fn runs(&self) -> bool {
+        self.running.is_some()
     }
 
+    /// What it has used so far, as long as it runs.
     fn used(&self) -> Duration {
-        match self.used_before {
-            Some(before) => self.thread.read().map_or(Duration::ZERO, |now| now.saturating_sub(before)),
-            None => SystemClock.now().since(self.since),
+        match self.running {
+            Some(Before::Thread(before)) => {
+                self.thread.read().map_or(Duration::ZERO, |now| now.saturating_sub(before))
+            }
+            Some(Before::System(since)) => SystemClock.now().since(since),
+            None => Duration::ZERO,
         }
     }
 }
@@ -60,24 +72,30 @@ struct Polling<'a>(&'a FutureState);
 impl Drop for Polling<'_> {
     fn drop(&mut self) {
         let mut polls = self.0.polls.lock();
-        if let Some(poll) = polls.running.take() {
-            polls.done += poll.used();
+        if let Polls { done, last: Some(poll) } = &mut *polls {
+            *done += poll.used();
+            poll.running = None;
+            poll.thread.poll(poll.around);
         }
     }
 }
 
 impl FutureState {
-    /// Processor time used in polls, the one that runs now included.
-    pub(crate) fn poll_time(&self) -> Duration {
+    /// Processor time used in polls, the one that runs now included, and where it was polled last.
+    pub(crate) fn look(&self) -> (Duration, Option<LastPoll>) {
         // The poll cannot end meanwhile, so it is not counted twice and its thread is still its own.
         let polls = self.polls.lock();
-        polls.done + polls.running.as_ref().map_or(Duration::ZERO, Running::used)
+        let running = polls.last.as_ref().map_or(Duration::ZERO, LastPoll::used);
+        (polls.done + running, polls.last.clone())
     }
 
-    /// A poll runs from here until what is returned is dropped, by a panic too: the host may keep the future.
-    fn poll_begins(&self) -> Polling<'_> {
-        let begun = Running::begin();
-        self.polls.lock().running = Some(begun);
+    /// A poll of this task runs from here until what is returned is dropped, by a panic too: the host may keep the
+    /// future.
+    fn poll_begins(&self, task: TaskId, since: Time) -> Polling<'_> {
+        let thread = ThreadClock::current();
+        let around = thread.poll(task);
+        let before = thread.read().map_or_else(|| Before::System(SystemClock.now()), Before::Thread);
+        self.polls.lock().last = Some(LastPoll { thread, since, around, running: Some(before) });
         Polling(self)
     }
 
@@ -118,7 +136,8 @@ impl FutureState {
 /// that comes after the cancellation is still handed out. Dropping this future ends the task.
 ///
 /// It is charged with the processor time of the threads that poll it, while they do; where the system does not tell
-/// that, with the time that the polls take.
+/// that, with the time that the polls take. One that another future polls, or that is polled in a section, is nested in
+/// it as a [section](crate::supervisor::Task) is.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Supervised<F> {
     /// Boxed, so that it can be dropped in place before the wrapper is.
@@ -157,7 +176,8 @@ impl<F: Future> Future for Supervised<F> {
             this.token.record().finish();
             return Poll::Ready(Err(this.token.record().cancelled()));
         };
-        let polling = this.state.poll_begins();
+        let record = this.token.record();
+        let polling = this.state.poll_begins(record.id, record.home.inner.now());
         // A panic unwinds through here; the record then ends with the drop of the wrapper.
         let polled = inner.as_mut().poll(cx);
         drop(polling);
@@ -203,7 +223,7 @@ mod tests {
             };
             let mut task = Box::pin(supervisor.supervise("polled", "craft", future).unwrap());
             let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            task.state.poll_time()
+            task.state.look().0
         };
         let waited = poll(|| std::thread::sleep(100 * MS));
         assert!(waited < 50 * MS, "{waited:?}");
@@ -224,11 +244,11 @@ mod tests {
         let mut task = Box::pin(supervisor.supervise("panics", "craft", panics).unwrap());
         let poll = || drop(task.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)).is_err());
-        let before = task.state.poll_time();
+        let before = task.state.look().0;
         let clock = ThreadClock::current();
         let until = clock.read().unwrap() + 5 * MS;
         while clock.read().unwrap() < until {}
-        assert_eq!(task.state.poll_time(), before);
+        assert_eq!(task.state.look().0, before);
     }
 
     /// Whatever moment of a poll another thread looks at.
@@ -254,7 +274,7 @@ mod tests {
                     ready.send(()).unwrap();
                     let mut most = Duration::ZERO;
                     while !over.load(Ordering::Acquire) {
-                        let read = state.poll_time();
+                        let read = state.look().0;
                         most = most.max(read.saturating_sub(begun.elapsed()));
                     }
                     most

@@ -1,10 +1,11 @@
 //! The processor time of a thread, read from any other thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::turns::Turns;
+use crate::supervisor::engine::TaskId;
 
 /// The clock of one thread. It stops being readable when the thread ends, so a reused thread id is never read.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub(crate) struct ThreadClock {
     id: Option<ClockId>,
     alive: AtomicBool,
     turns: Turns,
+    /// The future that is polled on it; 0 is none. Only the thread itself looks at it.
+    polled: AtomicU64,
 }
 
 /// Marks the clock when its thread ends.
@@ -42,12 +45,19 @@ impl ThreadClock {
     }
 
     fn new(id: Option<ClockId>, alive: bool) -> Self {
-        ThreadClock { id, alive: AtomicBool::new(alive), turns: Turns::default() }
+        ThreadClock { id, alive: AtomicBool::new(alive), turns: Turns::default(), polled: AtomicU64::new(0) }
     }
 
     /// Which coroutines of this thread are inside of sections.
     pub(crate) fn turns(&self) -> &Turns {
         &self.turns
+    }
+
+    /// Says which future is polled on the calling thread, whose clock this is. Returns which one was until now.
+    pub(super) fn poll(&self, future: TaskId) -> TaskId {
+        let before = self.polled.load(Ordering::Relaxed);
+        self.polled.store(future, Ordering::Relaxed);
+        before
     }
 
     /// Processor time since the thread began, or `None` if that is not known or the thread is gone.

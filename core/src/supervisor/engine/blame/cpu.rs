@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::nest::{self, Use};
 use super::part::{Part, Parts};
 use super::seat::Seats;
 use crate::clock::Time;
 use crate::supervisor::engine::metric::known;
-use crate::supervisor::engine::{EngineSettings, HostReading, TaskReading};
+use crate::supervisor::engine::{EngineSettings, HostReading, TaskId, TaskReading};
 
 /// In a column of processor times: it could not be read.
 const UNKNOWN: u64 = u64::MAX;
@@ -22,6 +23,8 @@ pub(in super::super) struct Ledger {
     seats: Seats,
     /// Nanoseconds by seat, in the present sample.
     now: Vec<u64>,
+    /// The places of each task that is inside of another, and of that one, in the present readings.
+    nested: Vec<(usize, usize)>,
     snapshots: Vec<Snapshot>,
 }
 
@@ -53,15 +56,23 @@ impl Ledger {
             self.clear();
             return;
         };
-        let Ledger { seats, now, snapshots } = self;
+        let Ledger { seats, now, nested, snapshots } = self;
+        let mut inside = Vec::new();
         let oldest = snapshots.first().map_or(u64::MAX, |s| s.round);
         seats.take(tasks, oldest, |task, seat, new| {
             if new {
                 seat_anew(now, seat);
                 snapshots.iter_mut().for_each(|s| seat_anew(&mut s.used, seat));
             }
-            now[seat] = task.cpu_time.map_or(UNKNOWN, |all| nanos(all.saturating_sub(task.nested_cpu_time)));
+            now[seat] = task.cpu_time.map_or(UNKNOWN, nanos);
+            inside.extend(task.inside.map(|around| (seat, around)));
         });
+        nested.clear();
+        if !inside.is_empty() {
+            nested.extend(links(seats, tasks.len(), &inside));
+            // The order of the tasks must not change a sum.
+            nested.sort_unstable_by_key(|(task, _)| tasks[*task].id);
+        }
         snapshots.iter_mut().filter(|s| s.incomplete).for_each(|s| s.complete(now));
         let spacing = (shortest / 2).max(longest / 6).max(Duration::from_secs(1));
         if began || self.snapshots.last().is_none_or(|s| at.since(s.at) >= spacing) {
@@ -86,6 +97,12 @@ impl Ledger {
         self.snapshots.clear();
         self.seats.clear();
         self.now.clear();
+        self.nested.clear();
+    }
+
+    /// Whether some task of the present sample is inside of another.
+    pub(in super::super) fn is_nested(&self) -> bool {
+        !self.nested.is_empty()
     }
 
     /// The window that reaches back for `span`, or as far as is known.
@@ -113,6 +130,13 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// The places of tasks in the readings, given their seats and the ids of those around them.
+fn links(seats: &Seats, tasks: usize, inside: &[(usize, TaskId)]) -> impl Iterator<Item = (usize, usize)> {
+    let mut places = vec![None; seats.len()];
+    (0..tasks).for_each(|i| places[seats.of(i)] = Some(i));
+    inside.iter().filter_map(move |(seat, around)| Some((places[*seat]?, places[seats.find(*around)?]?)))
 }
 
 fn seat_anew(column: &mut Vec<u64>, seat: usize) {
@@ -143,14 +167,20 @@ impl Window<'_> {
         self.place
     }
 
-    /// What each task used. Where processor times are unknown, its present percentage stands in for them.
-    pub(in super::super) fn parts(&self, tasks: &[TaskReading], settings: &EngineSettings) -> Parts {
+    /// What each task is charged with. Where processor times are unknown, its present percentage stands in for them.
+    /// `blamed` is whether the task at a place in the readings is to blame for what it used, and not one around it.
+    pub(in super::super) fn parts(
+        &self,
+        tasks: &[TaskReading],
+        settings: &EngineSettings,
+        blamed: impl Fn(usize) -> bool,
+    ) -> Parts {
         let busy = self.busy.map(|b| b.as_nanos() as f64);
         let elapsed = self.from.map(|s| self.at.since(s.at).as_nanos() as f64);
         let now_used = self.core_percent_used();
-        let part = |(i, task): (usize, &TaskReading)| {
+        let measure = |(i, task): (usize, &TaskReading)| {
             let (then, used) = self.used(i);
-            let now = known(task.cpu_percent).map(|all| (all - task.nested_cpu_percent).max(0.0));
+            let now = known(task.cpu_percent);
             let share = match (used, busy) {
                 (Some(used), Some(busy)) => Some(used / busy),
                 _ => now.and_then(|p| Some(p / now_used?)),
@@ -160,13 +190,25 @@ impl Window<'_> {
                 _ => now,
             };
             let share = known(share).map(|s| s.min(1.0));
+            Use { share, core_percent: known(core_percent).unwrap_or(0.0), then }
+        };
+        let part = |used: Use| {
+            let share = used.share.map(|s| s.min(1.0));
             let mut part = Part::new(share, share.unwrap_or(0.0));
             part.enough = share.is_some_and(|s| s >= settings.min_share);
-            part.busy = known(core_percent).is_some_and(|p| p >= settings.min_core_percent);
-            part.hidden = share.is_none() && then;
+            part.busy = used.core_percent >= settings.min_core_percent;
+            part.hidden = share.is_none() && used.then;
             part
         };
-        Parts::new(tasks.iter().enumerate().map(part).collect(), self.host_percent())
+        let used = tasks.iter().enumerate().map(measure);
+        let of = if self.ledger.is_nested() {
+            let mut uses: Vec<Use> = used.collect();
+            nest::charge(&mut uses, &self.ledger.nested, blamed);
+            uses.into_iter().map(part).collect()
+        } else {
+            used.map(part).collect()
+        };
+        Parts::new(of, self.host_percent())
     }
 
     /// Whether a task's processor time was known when the window began, and the nanoseconds that it used since.

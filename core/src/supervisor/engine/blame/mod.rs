@@ -2,6 +2,7 @@
 
 pub(super) mod cpu;
 pub(super) mod memory;
+mod nest;
 pub(super) mod part;
 pub(super) mod rank;
 mod seat;

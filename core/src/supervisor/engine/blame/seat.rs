@@ -82,6 +82,16 @@ impl Seats {
         self.of[index] as usize
     }
 
+    /// How many seats there are, free ones included.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The seat of a task that is listed now, or is remembered.
+    pub(super) fn find(&self, id: TaskId) -> Option<usize> {
+        self.by_id.get(&id).map(|seat| *seat as usize)
+    }
+
     /// Frees every seat.
     pub(super) fn clear(&mut self) {
         self.by_id.clear();

@@ -70,30 +70,59 @@ fn a_small_old_task_does_not_go_for_a_large_young_one() {
     assert_eq!(cancelled(&m.run(&mut e, 10)), [2]);
 }
 
-/// Two tasks on one thread, the second inside of the first. Each tells of the whole thread.
-fn nested(load: f64, outside: f64) -> Vec<Action> {
-    let (mut m, mut e, p) = (Machine::new(), Engine::new(EngineSettings::default()), cpu_profile());
-    m.add(1, &p, load);
-    m.add(2, &p, load);
-    m.outside = outside - load;
-    let mut all = Vec::new();
-    for _ in 0..10 {
-        m.step(&mut Engine::new(EngineSettings::default()));
-        let outer = m.task(1);
-        outer.nested_cpu_time = outer.cpu_time.unwrap();
-        outer.nested_cpu_percent = outer.cpu_percent.unwrap();
-        all.extend(m.look(&mut e));
-    }
-    all
+/// A machine of which this much is used by two tasks on one thread, the second inside of the first, and the rest from
+/// outside. Each task tells of the whole thread.
+fn nested(outer: &Profile, inner: &Profile, load: f64, all: f64) -> Machine {
+    let mut m = Machine::new();
+    m.add(1, outer, load);
+    m.add(2, inner, load);
+    m.task(2).inside = Some(1);
+    // The machine adds up all loads, and this one is there once.
+    m.outside = all - 2.0 * load;
+    m
 }
 
 #[test]
 fn what_a_nested_task_uses_is_blamed_on_it_alone_and_counted_once() {
-    let all = nested(1.0, 2.6);
+    let p = cpu_profile();
+    let all = nested(&p, &p, 1.0, 3.6).run(&mut Engine::new(EngineSettings::default()), 10);
     let [Action::Cancel { task: 2, blame, .. }] = &all[..] else { panic!("{all:?}") };
     assert_eq!((blame[1].task, blame[1].share), (1, 0.0));
-    let all = nested(0.7, 3.3);
+    let all = nested(&p, &p, 0.7, 4.0).run(&mut Engine::new(EngineSettings::default()), 10);
     assert_eq!((cancelled(&all), recorded(&all)), (vec![], vec![(None, NotCancelled::External)]));
+}
+
+#[test]
+fn what_a_nested_task_uses_that_has_no_such_limit_or_keeps_it_is_blamed_on_the_one_around_it() {
+    for inner in [profile(|_| ()), profile(|p| p.host.max_cpu_percent = Some(95.0))] {
+        let mut m = nested(&cpu_profile(), &inner, 1.0, 3.6);
+        let all = m.run(&mut Engine::new(EngineSettings::default()), 10);
+        let [Action::Cancel { task: 1, blame, .. }] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((blame[1].task, blame[1].share), (2, 0.0));
+    }
+}
+
+#[test]
+fn what_nested_tasks_used_that_have_ended_stays_with_the_one_around_them() {
+    let (mut m, mut e, p) = (Machine::new(), Engine::new(EngineSettings::default()), cpu_profile());
+    m.add(1, &p, 1.0);
+    m.outside = 1.6;
+    let mut all = Vec::new();
+    for id in 2..10 {
+        m.add(id, &p, 1.0);
+        m.task(id).inside = Some(1);
+        all.extend(m.run(&mut e, 2));
+        m.remove(id);
+    }
+    assert_eq!(cancelled(&all), [1], "{all:?}");
+}
+
+#[test]
+fn while_a_nested_task_is_leaving_nobody_goes_for_what_it_used() {
+    let p = cpu_profile();
+    let (mut m, mut e) = (nested(&p, &profile(|_| ()), 1.0, 3.6), Engine::new(EngineSettings::default()));
+    m.task(2).cancelling = true;
+    assert_eq!(cancelled(&m.run(&mut e, 10)), NOBODY);
 }
 
 #[test]

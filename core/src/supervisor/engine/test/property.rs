@@ -69,11 +69,12 @@ fn any_profile() -> impl Strategy<Value = Profile> {
 fn any_task(profiles: Vec<Profile>) -> impl Strategy<Value = TaskReading> {
     let used = (value(400.0), option::weighted(0.9, 0..200_000u64), option::weighted(0.9, 0..8 * GIB));
     let counted = (option::of(0..10u64), option::of(any::<u64>()));
-    (1..9u64, used, counted, prop::bool::weighted(0.05), any::<bool>()).prop_map(
-        move |(id, (percent, time, memory), (processes, output), cancelling, thread)| {
+    let around = option::weighted(0.3, 1..9u64);
+    (1..9u64, used, counted, around, prop::bool::weighted(0.05), any::<bool>()).prop_map(
+        move |(id, (percent, time, memory), (processes, output), around, cancelling, thread)| {
             let mut t = task(id, &profiles[id as usize % profiles.len()]);
             t.executor = if thread { ExecutorKind::Thread } else { ExecutorKind::Process };
-            t.cancelling = cancelling;
+            (t.cancelling, t.inside) = (cancelling, around);
             (t.cpu_percent, t.cpu_time) = (percent, time.map(Duration::from_millis));
             (t.memory_bytes, t.processes, t.output_bytes) = (memory, processes, output);
             t
