@@ -319,7 +319,8 @@ impl Follow {
         if !room::is_out_of_descriptors() {
             return self.kill_found(alive);
         }
-        room::with_own_descriptors(|| self.kill_found(alive.clone())).unwrap_or(alive)
+        let killed = room::with_own_descriptors(|| self.kill_found(alive.clone()));
+        killed.unwrap_or_else(|| self.kill_found(alive))
     }
 
     fn kill_found(&self, alive: Vec<Stat>) -> Vec<Stat> {
