@@ -202,14 +202,17 @@ impl Record {
         }
     }
 
-    /// Publishes the outcome and hands out the handlers, which are there once.
-    pub(crate) fn settle(&self, outcome: Outcome) -> Vec<Handler> {
+    /// Publishes the outcome and hands out the handlers, which are there once. Whoever sees the outcome finds that they
+    /// were handed out: `hand_out` must not wait for them, nor run them.
+    pub(crate) fn settle(&self, outcome: Outcome, hand_out: impl FnOnce(Vec<Handler>)) {
         let mut end = self.end.lock();
         end.outcome = Some(outcome);
         let handlers = std::mem::take(&mut end.handlers);
+        if !handlers.is_empty() {
+            hand_out(handlers);
+        }
         drop(end);
         self.changed.notify_all();
-        handlers
     }
 
     pub(crate) fn outcome(&self) -> Option<Outcome> {

@@ -142,7 +142,7 @@ mod tests {
         drop(unproved);
         inner.pass(inner.now());
         // As it ends where a guardian was killed: it is not listed any more.
-        record.settle(Outcome::StillRunning);
+        record.settle(Outcome::StillRunning, drop);
         assert_eq!(supervisor.shutdown(Duration::ZERO).unwrap_err().kind(), ErrorKind::TimedOut);
         drop(slow);
         let left = supervisor.shutdown(Duration::from_secs(20)).unwrap();
@@ -159,7 +159,7 @@ mod tests {
         supervisor.shutdown(Duration::ZERO).unwrap_err();
         drop(unproved);
         inner.pass(inner.now());
-        record.settle(Outcome::StillRunning);
+        record.settle(Outcome::StillRunning, drop);
         let known = Arc::strong_count(&record);
         std::thread::scope(|scope| {
             let end = || supervisor.shutdown(Duration::from_secs(20)).map(|left| left.len());
@@ -173,6 +173,26 @@ mod tests {
             for one in both {
                 assert_eq!(one.join().unwrap().unwrap(), 1);
             }
+        });
+    }
+
+    /// A shutdown waits for the handlers that were handed out once it sees the outcome; the watch thread, which hands them
+    /// out, may have been waited for by another.
+    #[test]
+    fn who_sees_an_outcome_finds_its_handlers_handed_out() {
+        let supervisor = Supervisor::builder().manual().unwrap();
+        let task = supervisor.start("task", "heal").unwrap();
+        task.on_cancel(|_| ());
+        let record = task.token().record().clone();
+        std::thread::scope(|scope| {
+            let (told, seen) = std::sync::mpsc::channel();
+            record.settle(Outcome::Stopped, |handlers| {
+                let record = &record;
+                scope.spawn(move || told.send(record.outcome()));
+                assert!(seen.recv_timeout(Duration::from_millis(50)).is_err(), "seen before that");
+                drop(handlers);
+            });
+            assert_eq!(seen.recv().unwrap(), Some(Outcome::Stopped));
         });
     }
 

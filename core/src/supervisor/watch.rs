@@ -198,8 +198,7 @@ impl Inner {
         let lingered = std::mem::replace(&mut one.lingering, !gone);
         let incident = self.incidents.keep(one.incident.clone(), lingered);
         self.tell(incident, one.top.clone());
-        let handlers = record.settle(outcome);
-        if !handlers.is_empty() {
+        record.settle(outcome, |handlers| {
             self.handlers.run(Box::new(move || {
                 for handler in handlers {
                     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| handler(outcome))).is_err() {
@@ -207,7 +206,7 @@ impl Inner {
                     }
                 }
             }));
-        }
+        });
     }
 
     /// Records a breach that cancels nobody.
