@@ -1,6 +1,6 @@
 //! Which task each task on a thread is inside of.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::engine::TaskId;
 use crate::clock::Time;
@@ -15,12 +15,19 @@ pub(super) struct Stay {
     around: TaskId,
     /// Whether it is a poll that has ended: what came after it is not inside of it.
     ended: bool,
+    /// Whether it takes turns with others: nothing is known to be inside of it.
+    shared: bool,
 }
 
 impl Stay {
     /// A task that has been on a thread since this moment.
     pub(super) fn of(thread: usize, since: Time, task: TaskId) -> Self {
-        Stay { thread, since: (since, task), around: 0, ended: false }
+        Stay { thread, since: (since, task), around: 0, ended: false, shared: false }
+    }
+
+    /// Of a task that takes turns on its thread, or not.
+    pub(super) fn taking_turns(self, shared: bool) -> Self {
+        Stay { shared, ..self }
     }
 
     /// A poll on a thread, in the poll of another future if `around` is not 0.
@@ -35,16 +42,18 @@ impl Stay {
 
 /// Tells of each task that runs inside of another, and of the nearest one around it.
 pub(super) fn inside(stays: &[Stay], mut tell: impl FnMut(TaskId, TaskId)) {
-    let mut lasting: Vec<(usize, (Time, TaskId))> =
-        stays.iter().filter(|s| !s.ended).map(|s| (s.thread, s.since)).collect();
-    lasting.sort_unstable();
-    // A future is polled by the same one again and again, so it stays inside of that between two polls.
-    let waiting: HashSet<TaskId> = match stays.iter().any(|s| s.around != 0) {
-        true => stays.iter().filter(|s| s.ended).map(Stay::task).collect(),
-        false => HashSet::new(),
+    // A future is polled by the same one again and again, so it stays inside of that between two polls, also while the
+    // outer is being polled anew and has not come to it.
+    let outer: HashMap<TaskId, &Stay> = match stays.iter().any(|s| s.around != 0) {
+        true => stays.iter().map(|s| (s.task(), s)).collect(),
+        false => HashMap::new(),
     };
+    let waits = |s: &Stay| outer.get(&s.around).is_some_and(|o| o.ended || o.since.0 > s.since.0);
+    let mut lasting: Vec<(usize, (Time, TaskId))> =
+        stays.iter().filter(|s| !s.ended && !s.shared && !waits(s)).map(|s| (s.thread, s.since)).collect();
+    lasting.sort_unstable();
     for stay in stays {
-        if waiting.contains(&stay.around) {
+        if waits(stay) {
             tell(stay.task(), stay.around);
             continue;
         }
@@ -95,9 +104,13 @@ mod tests {
             let outer = on(1, 20, 5).polled(0, ended);
             let inner = on(1, 21, 4).polled(5, true);
             assert_eq!(links(&[on(1, 10, 1), inner, outer]), [(4, 5), (5, 1)]);
-            // The outer was polled once more, without the inner.
-            let outer = on(1, 40, 5).polled(0, true);
-            assert_eq!(links(&[on(1, 10, 1), inner, outer]), [(4, 5), (5, 1)]);
+            // The outer was polled once more, or is being polled, without the inner; which is seen in its last poll if
+            // it was looked at before.
+            let outer = on(1, 40, 5).polled(0, ended);
+            for seen in [true, false] {
+                let inner = inner.polled(5, seen);
+                assert_eq!(links(&[on(1, 10, 1), inner, outer]), [(4, 5), (5, 1)]);
+            }
             assert_eq!(links(&[on(1, 10, 1), inner]), [(4, 1)], "the outer is gone");
         }
         // A section in the poll of the outer, and the inner in it.
@@ -244,6 +257,40 @@ mod scene {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_future_that_works_before_it_polls_another_is_not_charged_with_that() {
+        for (outside, gone) in [(1.0, &[][..]), (0.0, &["inner"])] {
+            let (limited, scene) = (Scene::profile(40.0), Scene::new(outside));
+            let work = || {
+                std::future::poll_fn(|_| {
+                    (0..3).for_each(|_| scene.look());
+                    Poll::<()>::Pending
+                })
+            };
+            let mut inner = Box::pin(scene.supervisor.supervise("inner", &limited, |_| work()).unwrap());
+            let outer = std::future::poll_fn(|context| {
+                scene.look();
+                inner.as_mut().poll(context).map(drop)
+            });
+            let cancelled = scene.poll(scene.supervisor.supervise("outer", &limited, |_| outer).unwrap());
+            assert_eq!(cancelled, gone, "{outside} cores used from outside");
+        }
+    }
+
+    #[test]
+    fn a_hog_that_takes_turns_for_a_moment_is_told_from_the_section_around_it() {
+        let (scene, limited) = (Scene::new(0.0), Scene::profile(30.0));
+        let _server = scene.supervisor.start("server", &limited).unwrap();
+        let _hog = scene.supervisor.start_in_coroutine("hog", &limited, 1).unwrap();
+        for n in 0..30 {
+            if (7..10).contains(&n) {
+                drop(scene.supervisor.start_in_coroutine("request", &limited, 2).unwrap());
+            }
+            scene.look();
+        }
+        assert_eq!(scene.cancelled(), ["hog"]);
     }
 
     #[test]

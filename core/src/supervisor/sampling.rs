@@ -175,9 +175,7 @@ impl Inner {
                     {
                         let shared = one.is_shared(record, seen);
                         one.look_at_thread(seen, shared);
-                        if !shared {
-                            stays.push(Stay::of(key(thread), record.started, record.id));
-                        }
+                        stays.push(Stay::of(key(thread), record.started, record.id).taking_turns(shared));
                     }
                 }
                 Executor::Future(future) => {

@@ -78,6 +78,11 @@ impl Judgement<'_> {
         self.limit <= MEMORY
     }
 
+    /// All but memory are ranked by processor time.
+    fn is_by_clock(&self) -> bool {
+        self.limit != MEMORY
+    }
+
     fn is_enough(&self, part: &Part) -> bool {
         part.enough && (part.busy || self.is_by_use())
     }
@@ -90,7 +95,7 @@ impl Scene<'_> {
         let mut judgement = Judgement { limit: found.limit, parts: &measured.of, outside: None, later: None };
 
         let (mut free, mut leaving) = (Sum::default(), Sum::default());
-        let (mut culprit_leaves, mut hidden) = (false, false);
+        let (mut culprit_leaves, mut hidden) = (false, Vec::new());
         // Whoever could be nominated, now or soon. Rarely more than the minimum share has room for.
         let mut candidates = Vec::new();
         for (index, (part, standing)) in measured.of.iter().zip(self.sample.standings).enumerate() {
@@ -98,7 +103,7 @@ impl Scene<'_> {
                 leaving.add(part);
                 culprit_leaves |= judgement.is_enough(part);
             } else if standing.look.is_broken(found.limit) {
-                hidden |= part.hidden;
+                hidden.extend(part.hidden.then_some(index));
                 free.add(part);
                 if judgement.is_enough(part) {
                     candidates.push(index);
@@ -129,7 +134,11 @@ impl Scene<'_> {
             (Some(e), Some(s)) if s.is_above(&e) => Finding::TooEarly,
             // Somebody's use is unknown in this very sample, and what nobody is known to use would make that
             // one the larger contributor: the next sample will tell.
-            (Some(e), _) if hidden && Some(measured.all.rest()) >= measured.of[e.index].share => {
+            (Some(e), _) if !hidden.is_empty() && Some(measured.all.rest()) >= measured.of[e.index].share => {
+                Finding::TooEarly
+            }
+            // So it is with one that runs inside of it: what that one used is now taken for its own.
+            (Some(e), _) if judgement.is_by_clock() && self.ledger.is_around(e.index, &hidden) => {
                 Finding::TooEarly
             }
             (Some(e), _) => match self.breach(e.index, found.limit) {

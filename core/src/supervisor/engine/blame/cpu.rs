@@ -1,5 +1,7 @@
 //! Each task's part of the processor time over the last sustain time.
 
+use std::collections::HashMap;
+use std::iter::successors;
 use std::time::Duration;
 
 use super::nest::{self, Use};
@@ -103,6 +105,18 @@ impl Ledger {
     /// Whether some task of the present sample is inside of another.
     pub(in super::super) fn is_nested(&self) -> bool {
         !self.nested.is_empty()
+    }
+
+    /// Whether one of some tasks is inside of another, all by their places in the present readings.
+    pub(in super::super) fn is_around(&self, outer: usize, tasks: &[usize]) -> bool {
+        if tasks.is_empty() || self.nested.is_empty() {
+            return false;
+        }
+        let around: HashMap<usize, usize> = self.nested.iter().copied().collect();
+        let next = |at: &usize| around.get(at).copied();
+        // Links may go round in a circle.
+        let outwards = |task: &usize| successors(next(task), next).take(around.len());
+        tasks.iter().any(|task| outwards(task).any(|at| at == outer))
     }
 
     /// The window that reaches back for `span`, or as far as is known.
