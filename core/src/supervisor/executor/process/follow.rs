@@ -183,7 +183,7 @@ impl Follow {
             return;
         }
         let limits = core.limits();
-        self.tell_of_crowd(limits);
+        self.count_group(limits);
         let (mut seen, mut alive) = self.measure(limits, now);
         seen.output_bytes = core.flow.bytes();
         let cost = SystemClock.now().since(now);
@@ -228,7 +228,8 @@ impl Follow {
     fn measure(&mut self, limits: Limits, now: Time) -> (TreeUse, Vec<Stat>) {
         let core = self.core.clone();
         let meter = &mut self.meter;
-        let mut look = || meter.look(core.guardian, core.group.as_ref(), limits, now);
+        let crowd = |count| tell_of_crowd(&core, count);
+        let mut look = || meter.look(core.guardian, core.group.as_ref(), limits, now, crowd);
         let seen = look();
         if seen.0.processes.is_some() || !room::is_out_of_descriptors() {
             return seen;
@@ -237,19 +238,10 @@ impl Follow {
     }
 
     /// A burst of forks is told of before it is looked at one by one, which takes the longer the more there are.
-    fn tell_of_crowd(&self, limits: Limits) {
-        let core = &self.core;
-        let (Some(most), Some(group), None) = (limits.processes, &core.group, core.kill_since()) else {
-            return;
-        };
-        let Some(count) = group.members().map(|m| m.len() as u64).filter(|n| *n > most) else { return };
-        let told = {
-            let last = &mut core.known.lock().last_use;
-            *last = TreeUse { processes: Some(count), ..*last };
-            core.watcher.upgrade()
-        };
-        if let Some(watcher) = told {
-            watcher.looked();
+    fn count_group(&self, limits: Limits) {
+        let (Some(most), Some(group)) = (limits.processes, &self.core.group) else { return };
+        if let Some(count) = group.members().map(|m| m.len() as u64).filter(|n| *n > most) {
+            tell_of_crowd(&self.core, count);
         }
     }
 
@@ -394,6 +386,17 @@ impl Follow {
             self.core.changed.notify_all();
         }
         self.next = now + pause(now.since(since));
+    }
+}
+
+/// Tells of more processes than allowed, before more is known of them.
+fn tell_of_crowd(core: &Core, count: u64) {
+    if core.kill_since().is_some() {
+        return;
+    }
+    core.known.lock().last_use.processes = Some(count);
+    if let Some(watcher) = core.watcher.upgrade() {
+        watcher.looked();
     }
 }
 

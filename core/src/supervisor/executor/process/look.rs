@@ -88,13 +88,15 @@ impl Meter {
         }
     }
 
-    /// Looks at the tree below `guardian`; returns what it uses, and its processes that can run.
+    /// Looks at the tree below `guardian`; returns what it uses, and its processes that can run. `crowd` is told of more
+    /// processes than allowed as soon as so many were found: to look at all of a burst of forks takes long.
     pub(super) fn look(
         &mut self,
         guardian: ProcessId,
         group: Option<&Group>,
         limits: Limits,
         at: Time,
+        crowd: impl Fn(u64),
     ) -> (TreeUse, Vec<Stat>) {
         // The guardian is read first and parents before children: what ends in between is missing from this
         // sum instead of being counted twice.
@@ -103,10 +105,16 @@ impl Meter {
         let own = self.table.stat(guardian.pid).filter(|s| s.start_time == guardian.start_time);
         let Some(own) = own else { return unknown };
         let reaped = own.child_ticks;
-        let budget = limits
-            .processes
-            .map_or(BUDGET, |n| BUDGET.max(usize::try_from(n).unwrap_or(BUDGET).saturating_add(1)));
-        let walk = self.table.descendants(guardian.pid, budget);
+        let most = limits.processes.map_or(BUDGET, |n| usize::try_from(n).unwrap_or(BUDGET));
+        let (few, budget) = (most.saturating_add(1), BUDGET.max(most.saturating_add(1)));
+        let mut walk = self.table.descendants(guardian.pid, few);
+        if walk.cut && few < budget {
+            let count = walk.processes.iter().filter(|s| s.is_alive()).count();
+            if count > most {
+                crowd(count as u64);
+            }
+            walk = self.table.descendants(guardian.pid, budget);
+        }
         if walk.failed {
             return unknown;
         }

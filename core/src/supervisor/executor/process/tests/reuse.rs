@@ -147,7 +147,8 @@ fn a_tree_that_cannot_be_read_is_unknown_and_not_empty() {
         made.put(20, 10, 200, "");
         let guardian = ProcessId { pid: 10, start_time: 100 };
         let mut meter = Meter::of(made.table());
-        let mut look = |limits| meter.look(guardian, None, limits, Time::ZERO + Duration::from_secs(1)).0;
+        let mut look =
+            |limits| meter.look(guardian, None, limits, Time::ZERO + Duration::from_secs(1), |_| ()).0;
         assert_eq!(look(Limits::default()).processes, Some(1));
         let unknown = TreeUse { at: Time::ZERO + Duration::from_secs(1), ..TreeUse::default() };
         spoil(&made.path().join("20/stat"));
