@@ -12,6 +12,8 @@ use crate::monitor::system;
 
 /// A tree larger than this is measured in part and reported as "at least".
 const BUDGET: usize = 2048;
+/// So many are looked at before too many are told of.
+const CROWD: usize = 64;
 /// No task is expected to touch fresh memory faster than this, in bytes a second.
 const FASTEST_GROWTH: u64 = 2 << 30;
 /// Looking more often than this costs more than it tells.
@@ -105,12 +107,13 @@ impl Meter {
         let own = self.table.stat(guardian.pid).filter(|s| s.start_time == guardian.start_time);
         let Some(own) = own else { return unknown };
         let reaped = own.child_ticks;
-        let most = limits.processes.map_or(BUDGET, |n| usize::try_from(n).unwrap_or(BUDGET));
-        let (few, budget) = (most.saturating_add(1), BUDGET.max(most.saturating_add(1)));
+        let most = limits.processes.map(|n| usize::try_from(n).unwrap_or(BUDGET));
+        let budget = most.map_or(BUDGET, |n| BUDGET.max(n.saturating_add(1)));
+        let few = most.map_or(budget, |n| n.saturating_mul(2).clamp(CROWD, budget));
         let mut walk = self.table.descendants(guardian.pid, few);
         if walk.cut && few < budget {
             let count = walk.processes.iter().filter(|s| s.is_alive()).count();
-            if count > most {
+            if most.is_some_and(|most| count > most) {
                 crowd(count as u64);
             }
             walk = self.table.descendants(guardian.pid, budget);
