@@ -208,9 +208,10 @@ mod scene {
     fn a_hog_goes_although_it_opens_a_section_for_each_step() {
         let (scene, limited) = (Scene::new(0.0), Scene::profile(30.0));
         let _hog = scene.supervisor.start("hog", &limited).unwrap();
-        for _ in 0..6 {
+        for _ in 0..12 {
+            // Half as long as its share would have to last.
             let _step = scene.supervisor.start("step", &limited).unwrap();
-            (0..7).for_each(|_| scene.look());
+            (0..4).for_each(|_| scene.look());
         }
         assert_eq!(scene.cancelled(), ["hog"]);
     }
