@@ -219,20 +219,14 @@ pub(super) fn name(padded: &[u8; 16]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
-
-    use super::super::Command;
-    use super::super::wire::PACKET;
-    use super::*;
-
-    #[test]
-    fn an_order_that_finds_no_room_is_sent_as_soon_as_there_is_some() {
+impl Parts {
+    /// Those of a tree without a process, and the guardian's end of its connection.
+    pub(super) fn of_nobody() -> (Parts, OwnedFd) {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
         let (control, guardian) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .unwrap();
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let nobody = ProcessId { pid: u32::MAX, start_time: 1 };
-        let core = Core::new(Parts {
+        let parts = Parts {
             guardian: nobody,
             main: nobody,
             control,
@@ -242,10 +236,25 @@ mod tests {
             interval: Duration::from_secs(1),
             limits: Limits::default(),
             leave_within: None,
-            flow: Arc::new(Flow::new(&Command::new("nothing")).unwrap()),
-            watcher: Weak::<super::super::tests::Recorder>::new(),
+            flow: Arc::new(Flow::new(&super::Command::new("nothing")).unwrap()),
+            watcher: Weak::<super::tests::Recorder>::new(),
             first: None,
-        });
+        };
+        (parts, guardian)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::RecvFlags;
+
+    use super::super::wire::PACKET;
+    use super::*;
+
+    #[test]
+    fn an_order_that_finds_no_room_is_sent_as_soon_as_there_is_some() {
+        let (parts, guardian) = Parts::of_nobody();
+        let core = Core::new(parts);
         let mut sent = 0;
         while core.signal(23).is_ok() {
             sent += 1;

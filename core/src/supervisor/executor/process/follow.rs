@@ -406,15 +406,10 @@ fn pause(waited: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Weak;
+    use rustix::net::SendFlags;
 
-    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
-
-    use super::super::Command;
     use super::super::core::Parts;
-    use super::super::output::Flow;
     use super::super::table::Table;
-    use super::super::tests::Recorder;
     use super::*;
 
     #[test]
@@ -430,24 +425,9 @@ mod tests {
         let child: u32 = line.trim().parse().unwrap();
         let table = Table::system();
         let now = table.stat(stranger.id()).unwrap();
-        let (control, guardian) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .unwrap();
+        let (parts, guardian) = Parts::of_nobody();
         let earlier = ProcessId { pid: now.pid, start_time: now.start_time - 1 };
-        let core = Arc::new(Core::new(Parts {
-            guardian: earlier,
-            main: ProcessId { pid: u32::MAX, start_time: 1 },
-            control,
-            guardian_fd: None,
-            group: None,
-            held: false,
-            interval: Duration::from_secs(1),
-            limits: Limits::default(),
-            leave_within: None,
-            flow: Arc::new(Flow::new(&Command::new("nothing")).unwrap()),
-            watcher: Weak::<Recorder>::new(),
-            first: None,
-        }));
+        let core = Arc::new(Core::new(Parts { guardian: earlier, ..parts }));
         rustix::net::send(&guardian, &News::Empty { cpu_us: 7 }.encode(), SendFlags::empty()).unwrap();
         core.kill();
         let mut follow = Follow::new(core.clone());

@@ -281,13 +281,11 @@ mod tests {
     use std::sync::Weak;
     use std::sync::atomic::AtomicBool;
 
-    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+    use rustix::net::SendFlags;
 
+    use super::super::TreeWatcher;
     use super::super::core::Parts;
-    use super::super::look::Limits;
-    use super::super::output::Flow;
     use super::super::wire::News;
-    use super::super::{Command, ProcessId, TreeWatcher};
     use super::*;
 
     #[derive(Default)]
@@ -307,27 +305,11 @@ mod tests {
 
     #[test]
     fn a_tree_that_no_descriptor_is_left_to_wait_for_is_heard_all_the_same() {
-        let (control, guardian) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .unwrap();
         // No such processes: what is told is all there is to know.
-        let nobody = ProcessId { pid: u32::MAX, start_time: 1 };
+        let (parts, guardian) = Parts::of_nobody();
         let told = Arc::new(Gone::default());
         let weak: Weak<Gone> = Arc::downgrade(&told);
-        let core = Arc::new(Core::new(Parts {
-            guardian: nobody,
-            main: nobody,
-            control,
-            guardian_fd: None,
-            group: None,
-            held: false,
-            interval: Duration::from_millis(20),
-            limits: Limits::default(),
-            leave_within: None,
-            flow: Arc::new(Flow::new(&Command::new("nothing")).unwrap()),
-            watcher: weak,
-            first: None,
-        }));
+        let core = Arc::new(Core::new(Parts { interval: Duration::from_millis(20), watcher: weak, ..parts }));
         let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
         let reactor = Reactor { owner: std::process::id(), wake, queue: Mutex::default() };
         reactor.queue.lock().incoming.push(core.clone());
