@@ -6,7 +6,8 @@
 #   part    NAME              runs scripts/check-NAME as part of this script
 #   finish                    ends the script; the outermost one prints the sum
 #
-# A failing step shows its output, and the steps after it still run.
+# A failing step shows what failed, the steps after it still run, and the outermost script shows all of it
+# once more before the sum, so that the end of a log tells why. Whole logs are in target/check.
 
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -22,6 +23,7 @@ if [ -z "${HALTLINE_TALLY-}" ]; then
     tally_is_mine=yes
     export HALTLINE_TALLY="$logs/tally"
     : >"$HALTLINE_TALLY"
+    : >"$HALTLINE_TALLY.failures"
 fi
 failed_here=0
 
@@ -79,9 +81,21 @@ run() {
         printf 'ok      %7s s  %s%s\n' "$(seconds_since "$began")" "$name" "${note:+ ($note)}"
     else
         failed_here=$((failed_here + failed))
-        printf 'FAILED  %7s s  %s%s\n' "$(seconds_since "$began")" "$name" "${note:+ ($note)}"
-        sed 's/^/    /' "$log"
+        {
+            printf 'FAILED  %7s s  %s%s\n' "$(seconds_since "$began")" "$name" "${note:+ ($note)}"
+            what_failed "$log" | sed 's/^/    /'
+        } | tee -a "$HALTLINE_TALLY.failures"
     fi
+}
+
+# Of a log of tests, the parts about those that failed; of any other, its end.
+what_failed() {
+    awk '
+        /^failures:$/ || /^=+ (FAILURES|ERRORS) =+$/ { telling = 1; told = 1 }
+        telling
+        /^test result: / { telling = 0 }
+        END { exit !told }
+    ' "$1" || tail -n 200 "$1"
 }
 
 seconds_since() {
@@ -113,6 +127,7 @@ finish() {
     fi
     local passed failed
     read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$HALTLINE_TALLY")
+    cat "$HALTLINE_TALLY.failures"
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
     exit
