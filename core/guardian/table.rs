@@ -23,6 +23,7 @@ pub(crate) struct Stat {
     pub(crate) threads: u32,
     /// Clock ticks between boot and its start. With the id it names a process for ever.
     pub(crate) start_time: u64,
+    /// About, as [`Table::resident_pages`] says.
     pub(crate) rss_pages: u64,
 }
 
@@ -272,7 +273,8 @@ impl Table {
         Ok(entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
     }
 
-    /// The pages that `of` had in memory when it was read; `None` if that is unknown.
+    /// About how many pages `of` had in memory when it was read; `None` if that is unknown. The system counts them for
+    /// each core and adds up only what is many, so the sum is off by up to 32 pages a core, and more with many cores.
     ///
     /// A first thread that has left shows no memory, while the others go on with all of it.
     pub(crate) fn resident_pages(&self, of: &Stat) -> Option<u64> {
@@ -309,7 +311,8 @@ impl Table {
         Some(Shares { proportional, private })
     }
 
-    /// The pages in memory, and those of them that are of no file and of no shared memory.
+    /// The pages in memory, and those of them that are of no file and of no shared memory. Newer systems count here to
+    /// the page (seen on Linux 6.18).
     pub(crate) fn pages(&self, of: &Stat) -> Option<(u64, u64)> {
         let text = fs::read_to_string(self.folder_with_memory(of)?.join("statm")).ok()?;
         let mut words = text.split_ascii_whitespace().skip(1);

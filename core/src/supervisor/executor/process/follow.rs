@@ -124,13 +124,17 @@ impl Follow {
     pub(super) fn guardian_ended(&mut self) {
         self.hear();
         self.guardian_ended = true;
+        self.reap_guardian();
+        self.lose_guardian();
+        self.next = SystemClock.now();
+    }
+
+    /// It is our child only if we are init or a subreaper; anywhere else this fails, and should.
+    fn reap_guardian(&self) {
         if let Some(guardian) = &self.core.guardian_fd {
-            // It is our child only if we are init or a subreaper; anywhere else this fails, and should.
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             let _ = rustix::process::waitid(WaitId::PidFd(std::os::fd::AsFd::as_fd(guardian)), options);
         }
-        self.lose_guardian();
-        self.next = SystemClock.now();
     }
 
     fn lose_guardian(&mut self) {
@@ -381,6 +385,8 @@ impl Follow {
             || !self.meter.table().is_alive(self.core.guardian.pid, self.core.guardian.start_time);
         let removed = ended && self.core.group.as_ref().is_none_or(|g| g.remove());
         if (ended && removed) || now.since(since) > 10 * PATIENCE {
+            // The process table may have told of its end first.
+            self.reap_guardian();
             self.phase = Phase::Done;
             self.core.known.lock().cleared = true;
             self.core.changed.notify_all();
@@ -411,6 +417,25 @@ mod tests {
     use super::super::core::Parts;
     use super::super::table::Table;
     use super::*;
+
+    #[test]
+    fn a_guardian_whose_end_the_process_table_tells_first_is_no_zombie_either() {
+        // Our child, as every guardian is of a host that is init or a subreaper.
+        let child = std::process::Command::new("true").spawn().unwrap();
+        let table = Table::system();
+        let id = ProcessId { pid: child.id(), start_time: table.stat(child.id()).unwrap().start_time };
+        let pid = rustix::process::Pid::from_child(&child);
+        let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+        let (parts, guardian) = Parts::of_nobody();
+        let core = Arc::new(Core::new(Parts { guardian: id, guardian_fd: Some(fd), ..parts }));
+        rustix::net::send(&guardian, &News::Empty { cpu_us: 7 }.encode(), SendFlags::empty()).unwrap();
+        let mut follow = Follow::new(core);
+        assert!(follow.hear());
+        while !follow.is_done() {
+            follow.tick(SystemClock.now());
+        }
+        assert_eq!(table.stat(id.pid).filter(|s| s.start_time == id.start_time), None);
+    }
 
     #[test]
     fn who_got_the_id_of_a_guardian_keeps_its_children() {

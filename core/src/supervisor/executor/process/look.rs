@@ -47,10 +47,9 @@ pub(super) fn next_look(
     wait.max(SHORTEST_WAIT).max(cost.saturating_mul(SHARE_OF_LOOKS - 1))
 }
 
-/// Whether resident sizes, which count shared pages once for each who shares them, are not good enough.
-fn needs_exact(limits: Limits, resident: u64, processes: usize) -> bool {
-    let nears_limit = limits.memory.is_some_and(|limit| resident > limit / 2);
-    processes > 1 && (nears_limit || limits.host_memory && resident > SMALL)
+/// Whether about is not good enough for what the processes have in memory.
+fn needs_exact(limits: Limits, resident: u64) -> bool {
+    limits.memory.is_some_and(|limit| resident > limit / 2) || limits.host_memory && resident > SMALL
 }
 
 /// The bounds that say how closely a tree is looked at.
@@ -153,8 +152,20 @@ impl Meter {
             }
         }
         let whole = sizes.len() == alive.len();
-        let mut sum = sizes.iter().fold(0u64, |sum, (resident, _)| sum.saturating_add(*resident));
-        if needs_exact(limits, sum, alive.len()) {
+        let add =
+            |sizes: &[(u64, &Stat)]| sizes.iter().fold(0, |sum: u64, (size, _)| sum.saturating_add(*size));
+        let mut sum = add(&sizes);
+        let needs_exact = needs_exact(limits, sum);
+        if needs_exact {
+            for (resident, stat) in &mut sizes {
+                if let Some((pages, _)) = self.table.pages(stat) {
+                    *resident = pages.saturating_mul(self.page);
+                }
+            }
+            sum = add(&sizes);
+        }
+        if needs_exact && alive.len() > 1 {
+            // Each of them counts what they share.
             sum = self.memory.measure(&self.table, self.page, &sizes, limits.memory, LONGEST_READ);
         } else {
             self.memory.forget();
@@ -254,14 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn shared_pages_are_told_apart_only_where_it_matters() {
+    fn memory_is_read_exactly_only_where_it_matters() {
         let task = Limits { memory: Some(100), ..Limits::default() };
-        assert!(!needs_exact(task, 50, 9));
-        assert!(needs_exact(task, 51, 2));
-        assert!(!needs_exact(task, 1000, 1));
-        assert!(!needs_exact(Limits::default(), u64::MAX, 9));
+        assert!(!needs_exact(task, 50));
+        assert!(needs_exact(task, 51));
+        assert!(!needs_exact(Limits::default(), u64::MAX));
         let host = Limits { host_memory: true, ..Limits::default() };
-        assert!(!needs_exact(host, SMALL, 9));
-        assert!(needs_exact(host, SMALL + 1, 2));
+        assert!(!needs_exact(host, SMALL));
+        assert!(needs_exact(host, SMALL + 1));
     }
 }

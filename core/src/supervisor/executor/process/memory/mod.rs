@@ -121,7 +121,8 @@ impl Memory {
         *self = Memory { round: self.round, ..Memory::default() };
     }
 
-    /// What the processes have in all, each given with its resident size.
+    /// What the processes have in all, each given with its resident size by [`Table::pages`]: sizes of another source
+    /// cannot be compared with what is read here.
     ///
     /// More than `limit` is said only of what is there for sure.
     pub(super) fn measure(
@@ -299,7 +300,7 @@ fn see_again(table: &Table, page: u64, sizes: &mut [Size<'_>]) {
 
 fn resident_now(table: &Table, page: u64, of: &Stat) -> u64 {
     let now = table.stat(of.pid).filter(|now| now.start_time == of.start_time);
-    now.and_then(|now| table.resident_pages(&now)).unwrap_or(0).saturating_mul(page)
+    now.and_then(|now| table.pages(&now)).map_or(0, |(resident, _)| resident.saturating_mul(page))
 }
 
 #[cfg(test)]

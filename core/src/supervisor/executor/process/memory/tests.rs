@@ -163,6 +163,18 @@ fn a_file_that_all_map_within_a_round_counts_once() {
 }
 
 #[test]
+fn a_size_that_the_system_tells_only_about_takes_nothing_from_what_is_there() {
+    let mut tree = Tree::new();
+    (1..=4).for_each(|pid| tree.put(pid, 100, 100));
+    for pid in 1..=4 {
+        let line =
+            format!("{pid} (a) S 99 3 4 5 6 7 0 9 0 11 1 1 1 1 16 17 1 19 1000 21 {}\n", 10 * (pid % 2));
+        fs::write(tree.folder.path().join(format!("{pid}/stat")), line).unwrap();
+    }
+    assert_eq!((0..4).map(|_| tree.look(Some(300))).last(), Some(400));
+}
+
+#[test]
 fn what_is_given_back_while_others_are_read_counts_nothing() {
     let mut tree = Tree::new();
     (1..=2).for_each(|pid| tree.put(pid, 400, 400));
