@@ -107,6 +107,7 @@ impl Scene {
         HostReading {
             cpu_percent: Some(if breaks(0) { 99.0 } else { 50.0 }),
             cpu_busy: Some(SECOND.mul_f64(CORES * second as f64)),
+            cpu_demand_percent: None,
             cpu_capacity: CORES,
             memory_percent: Some(if breaks(1) { 95.0 } else { 40.0 }),
             memory_used_bytes: Some(MEMORY / 10 * if breaks(1) { 9 } else { 4 }),

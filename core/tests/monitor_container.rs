@@ -63,6 +63,41 @@ fn without_limits_the_machine_is_measured() {
 }
 
 #[test]
+fn a_full_machine_tells_what_is_wanted_of_it_and_a_limited_container_does_not() {
+    let stall = |micros: u64| format!("some avg10=0.00 avg60=0.00 avg300=0.00 total={micros}\n");
+    for (limit, has_pressure, wanted) in [
+        ("max 100000\n", true, Some(130.0)),
+        ("max 100000\n", false, Some(250.0)),
+        ("150000 100000\n", true, None),
+    ] {
+        let fixture = Fixture::new(4);
+        v2(&fixture);
+        fixture.cgroup("pod/box/cpu.max", limit);
+        fixture.cgroup("pod/box/cpu.stat", "usage_usec 0\nuser_usec 1\n");
+        // One of these is the thread that asks.
+        fixture.proc("loadavg", "9.00 9.00 9.00 11/80 123\n");
+        if !has_pressure {
+            fixture.remove_proc("pressure/cpu");
+        }
+        let monitor = fixture.monitor();
+        let next = |busy: u64, idle: u64, micros: u64, usec: u64| {
+            if has_pressure {
+                fixture.proc("pressure/cpu", &stall(micros));
+            }
+            fixture.ticks(&[(busy, idle); 4]);
+            fixture.cgroup("pod/box/cpu.stat", format!("usage_usec {usec}\nuser_usec 1\n"));
+            fixture.second(&monitor).cpu.clone().unwrap()
+        };
+        next(100, 0, 5_000_000, 1_500_000);
+        let full = next(200, 0, 5_300_000, 3_000_000);
+        near(full.percent, 100.0);
+        assert_eq!(full.demand_percent.map(f64::round), wanted);
+        let free = next(280, 20, 5_600_000, 4_200_000);
+        assert_eq!(free.demand_percent, None, "a core is free for whoever waits");
+    }
+}
+
+#[test]
 fn v2_half_a_core_in_use_of_a_core_and_a_half_is_a_third() {
     let fixture = Fixture::new(4);
     v2(&fixture);

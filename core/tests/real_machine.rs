@@ -184,9 +184,19 @@ fn only_the_memory_hog_goes() {
 fn load_from_outside_without_a_hog_costs_nobody() {
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     let supervisor = supervisor();
-    let profile = Profile::builder("macro").sustain(S).host_max_cpu_percent(70.0).build().unwrap();
-    let healthy: Vec<_> =
+    let profile = Profile::builder("macro").sustain(S).host_max_cpu_percent(90.0).build().unwrap();
+    let mut healthy: Vec<_> =
         (0..4).map(|n| supervisor.spawn(format!("healthy {n}"), &profile, healthy).unwrap()).collect();
+    // Has more than the least share of the use, and leaves the machine as full as it was.
+    let busy = supervisor.spawn("busy", &profile, |token| {
+        while token.check().is_ok() {
+            let until = Instant::now() + 60 * MS;
+            while Instant::now() < until {}
+            std::thread::sleep(40 * MS);
+        }
+        true
+    });
+    healthy.push(busy.unwrap());
     let command = supervisor.command("sleep").arg("1000").stdout(Output::Null).spawn(&profile).unwrap();
     let outside = Outside::start();
     let until = Instant::now() + 20 * S;

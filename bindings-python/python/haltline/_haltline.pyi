@@ -85,7 +85,10 @@ class _Cause(TypedDict, total=False):
     observed: float
     sustained_s: float
 
-class _Cpu(TypedDict):
+class _FullCpu(TypedDict, total=False):
+    demand_percent: float
+
+class _Cpu(_FullCpu):
     percent: float
     capacity: float
     busy: float

@@ -261,6 +261,7 @@ fn host_reading(sample: &Sample) -> HostReading {
     HostReading {
         cpu_percent: sample.cpu.as_ref().map(|c| c.percent),
         cpu_busy: sample.cpu.as_ref().map(|c| c.busy),
+        cpu_demand_percent: sample.cpu.as_ref().and_then(|c| c.demand_percent),
         cpu_capacity: sample.cpu.as_ref().map_or(0.0, |c| c.capacity),
         memory_percent: sample.memory.as_ref().map(|m| m.percent),
         memory_used_bytes: sample.memory.as_ref().map(|m| m.used_bytes),

@@ -48,6 +48,10 @@ impl Fixture {
         write(&self.folder.path().join("proc").join(path), text);
     }
 
+    pub(crate) fn remove_proc(&self, path: &str) {
+        fs::remove_file(self.folder.path().join("proc").join(path)).unwrap();
+    }
+
     pub(crate) fn cgroup(&self, path: &str, text: impl ToString) {
         write(&self.folder.path().join("cgroup").join(path), &text.to_string());
     }

@@ -120,7 +120,7 @@ impl CpuState {
         }
         self.busy += span.mul_f64(capacity * percent / 100.0);
         let per_core = system.cpus().iter().map(sysinfo::Cpu::usage).collect();
-        self.last = Some(Cpu { percent, capacity, busy: self.busy, per_core });
+        self.last = Some(Cpu { percent, capacity, busy: self.busy, demand_percent: None, per_core });
         Ok(self.last.clone())
     }
 }

@@ -66,7 +66,7 @@ pub(super) struct Standing {
 struct Judgement<'a> {
     limit: usize,
     parts: &'a [Part],
-    /// The host's value without the tasks that could be cancelled for this limit now.
+    /// The host's value without the tasks that could be cancelled for this limit now, if nobody else had to wait.
     outside: Option<f64>,
     /// The host's value once those have left that were asked to.
     later: Option<f64>,
@@ -114,7 +114,7 @@ impl Scene<'_> {
             return Finding::TooEarly;
         }
         let whole = measured.whole.filter(|_| judgement.is_by_use());
-        judgement.outside = whole.map(|w| w * free.rest());
+        judgement.outside = whole.and(measured.demand).map(|d| d * free.rest());
         judgement.later = whole.filter(|_| !leaving.is_zero()).map(|w| w * leaving.rest());
 
         let (mut eligible, mut soon): (Option<Rank>, Option<Rank>) = (None, None);

@@ -18,6 +18,10 @@ pub struct HostReading {
     pub cpu_percent: Option<f64>,
     /// Processor time the machine used since some fixed moment.
     pub cpu_busy: Option<Duration>,
+    /// What would be used with cores enough, in percent of `cpu_capacity`; on a machine that is not full, or where it is not
+    /// known, `None`, and `cpu_percent` stands for it.
+    #[serde(default)]
+    pub cpu_demand_percent: Option<f64>,
     /// Cores that may be used.
     pub cpu_capacity: f64,
     /// 0 to 100 of `memory_limit_bytes`.

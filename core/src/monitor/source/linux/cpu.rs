@@ -52,6 +52,8 @@ pub(super) struct CpuFiles {
     busy: Duration,
     generation: u64,
     nanos_per_tick: u64,
+    /// Whether what may be used is all that the machine has.
+    has_all: bool,
 }
 
 impl CpuFiles {
@@ -64,7 +66,13 @@ impl CpuFiles {
             busy: Duration::ZERO,
             generation: 0,
             nanos_per_tick: 1_000_000_000 / system(libc::_SC_CLK_TCK, 100),
+            has_all: false,
         }
+    }
+
+    /// Whether what counts for the machine counts for what was read.
+    pub(super) fn has_all(&self) -> bool {
+        self.has_all
     }
 
     pub(super) fn read(
@@ -85,6 +93,7 @@ impl CpuFiles {
         let cores = (0..self.now.cores.len()).filter(|core| container.may_use(*core)).count().max(1) as f64;
         let limit = container.cpu(buffer)?.filter(|(limit, _)| *limit < cores);
         self.now.container = limit.map(|(_, used)| used);
+        self.has_all = limit.is_none() && (0..self.now.cores.len()).all(|core| container.may_use(core));
 
         let busy_now =
             self.now.container.unwrap_or(self.now.machine.busy.saturating_mul(self.nanos_per_tick));
@@ -111,7 +120,14 @@ impl CpuFiles {
             .iter()
             .enumerate()
             .map(|(i, now)| percent(*before.cores.get(i).unwrap_or(&zero), *now).unwrap_or(0.0) as f32);
-        Ok(whole.map(|percent| Cpu { percent, capacity, busy: self.busy, per_core: cores.collect() }))
+        let cpu = |percent| Cpu {
+            percent,
+            capacity,
+            busy: self.busy,
+            demand_percent: None,
+            per_core: cores.collect(),
+        };
+        Ok(whole.map(cpu))
     }
 }
 

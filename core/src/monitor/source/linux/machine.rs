@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::cgroup::Container;
 use super::cpu::CpuFiles;
+use super::demand::DemandFiles;
 use super::disk::DiskFile;
 use super::load::LoadFile;
 use super::memory::MemoryFiles;
@@ -29,6 +30,7 @@ pub(in crate::monitor) struct Machine {
     container: Container,
     limits_due: Time,
     cpu: CpuFiles,
+    demand: DemandFiles,
     memory: MemoryFiles,
     load: LoadFile,
     pressure: PressureFiles,
@@ -57,6 +59,7 @@ impl Machine {
             container: Container::default(),
             limits_due: Time::ZERO,
             cpu: CpuFiles::new(root),
+            demand: DemandFiles::new(root),
             memory: MemoryFiles::new(root),
             load: LoadFile::new(root),
             pressure: PressureFiles::new(root),
@@ -81,6 +84,9 @@ impl Reader for Machine {
         if self.sources.has(Source::Cpu) {
             let read = self.cpu.read(at, &mut self.container, buffer);
             sample.cpu = verdicts.keep(Source::Cpu, read).flatten();
+            if let Some(cpu) = sample.cpu.as_mut().filter(|_| self.cpu.has_all()) {
+                cpu.demand_percent = self.demand.read(at, cpu, buffer);
+            }
         }
         if self.sources.has(Source::Memory) {
             let read = self.memory.read(&mut self.container, buffer);

@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod cpu;
+mod demand;
 mod disk;
 #[cfg(fuzzing)]
 pub(in crate::monitor) mod fuzz;

@@ -28,6 +28,14 @@ pub(in super::super) struct Ledger {
     /// The places of each task that is inside of another, and of that one, in the present readings.
     nested: Vec<(usize, usize)>,
     snapshots: Vec<Snapshot>,
+    demand: Demand,
+}
+
+/// What was wanted of the machine, in percent, added up over the samples that tell it, and how many these were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Demand {
+    sum: f64,
+    samples: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -36,6 +44,7 @@ struct Snapshot {
     /// The round of the seats. A task that is not listed for a moment is known again as long as a snapshot knows it.
     round: u64,
     busy: Option<Duration>,
+    demand: Demand,
     /// Nanoseconds by seat. A time that was unknown is filled in with the first value seen.
     used: Vec<u64>,
     incomplete: bool,
@@ -58,7 +67,11 @@ impl Ledger {
             self.clear();
             return;
         };
-        let Ledger { seats, now, nested, snapshots } = self;
+        let Ledger { seats, now, nested, snapshots, demand } = self;
+        // Where none is told, there is nobody who waits.
+        if let Some(percent) = known(host.cpu_demand_percent).or(known(host.cpu_percent)) {
+            *demand = Demand { sum: demand.sum + percent, samples: demand.samples.saturating_add(1) };
+        }
         let mut inside = Vec::new();
         let oldest = snapshots.first().map_or(u64::MAX, |s| s.round);
         seats.take(tasks, oldest, |task, seat, new| {
@@ -80,7 +93,8 @@ impl Ledger {
         if began || self.snapshots.last().is_none_or(|s| at.since(s.at) >= spacing) {
             let (used, round) = (self.now.clone(), self.seats.round());
             let incomplete = used.contains(&UNKNOWN);
-            self.snapshots.push(Snapshot { at, round, busy: host.cpu_busy, used, incomplete });
+            let demand = self.demand;
+            self.snapshots.push(Snapshot { at, round, busy: host.cpu_busy, demand, used, incomplete });
         }
         // The oldest is of use only while no later one covers the longest window.
         while self.snapshots.get(1).is_some_and(|s| at.since(s.at) >= longest) {
@@ -100,6 +114,7 @@ impl Ledger {
         self.seats.clear();
         self.now.clear();
         self.nested.clear();
+        self.demand = Demand::default();
     }
 
     /// Whether some task of the present sample is inside of another.
@@ -222,7 +237,7 @@ impl Window<'_> {
         } else {
             used.map(part).collect()
         };
-        Parts::new(of, self.host_percent())
+        Parts::new(of, self.host_percent()).with_demand(self.demand())
     }
 
     /// Whether a task's processor time was known when the window began, and the nanoseconds that it used since.
@@ -245,6 +260,13 @@ impl Window<'_> {
             100.0 * busy.as_secs_f64() / (self.at.since(from.at).as_secs_f64() * self.host.cpu_capacity)
         });
         known(mean).or(known(self.host.cpu_percent))
+    }
+
+    /// The mean of what was wanted of the machine at the samples of the window, in percent of its capacity.
+    fn demand(&self) -> Option<f64> {
+        let (now, then) = (self.ledger.demand, self.from?.demand);
+        let samples = now.samples.saturating_sub(then.samples);
+        (samples > 0).then(|| (now.sum - then.sum) / f64::from(samples))
     }
 
     /// What the machine uses now, in percent of one core; all it has, if its use is unknown.

@@ -52,12 +52,21 @@ pub(in super::super) struct Parts {
     pub(in super::super) all: Sum,
     /// The host's value that the shares are parts of.
     pub(in super::super) whole: Option<f64>,
+    /// The same if nobody had to wait.
+    pub(in super::super) demand: Option<f64>,
 }
 
 impl Parts {
     pub(super) fn new(of: Vec<Part>, whole: Option<f64>) -> Self {
         let mut all = Sum::default();
         of.iter().for_each(|part| all.add(part));
-        Parts { of, all, whole }
+        Parts { of, all, whole, demand: whole }
+    }
+
+    /// On a full machine who leaves makes room for those that wait, and then it is as full as before. So what all want
+    /// tells what would be left, not what they get.
+    pub(super) fn with_demand(mut self, demand: Option<f64>) -> Self {
+        self.demand = demand.filter(|demand| self.whole.is_none_or(|whole| *demand > whole)).or(self.whole);
+        self
     }
 }

@@ -49,6 +49,26 @@ fn outside_load_is_recorded_once_and_cancels_nobody() {
 }
 
 #[test]
+fn on_a_full_machine_it_counts_what_is_wanted_and_not_what_each_gets() {
+    // Whoever leaves makes room for the load from outside only.
+    let (mut m, mut e, p) = (Machine::new(), Engine::new(EngineSettings::default()), cpu_profile());
+    m.add(1, &p, 2.0);
+    m.outside = 7.0;
+    let all = m.run(&mut e, 60);
+    assert!(m.tasks[0].0.cpu_percent.unwrap() > 40.0, "a share above the least");
+    assert_eq!((cancelled(&all), recorded(&all)), (vec![], vec![(None, NotCancelled::External)]));
+    // Each of two hogs fills the machine by itself; with both gone there is room.
+    let (mut m, mut e, p) = (Machine::new(), Engine::new(EngineSettings::default()), cpu_profile());
+    m.outside = 1.0;
+    m.add(1, &p, 6.0);
+    m.add(2, &p, 5.0);
+    assert_eq!(cancelled(&m.run(&mut e, 5)), [1]);
+    m.remove(1);
+    e.verified(1, s(m.now));
+    assert_eq!(cancelled(&m.run(&mut e, 10)), [2]);
+}
+
+#[test]
 fn a_hog_is_found_after_a_long_outside_load_gave_way_to_it() {
     let (mut m, mut e, p) = (Machine::new(), Engine::new(EngineSettings::default()), cpu_profile());
     m.outside = 3.8;

@@ -70,7 +70,7 @@ fn observing() -> EngineSettings {
     EngineSettings { mode: Mode::Observe, ..Default::default() }
 }
 
-/// Four cores and 16 GiB, and tasks with steady loads in cores.
+/// Four cores and 16 GiB, and tasks that want steady loads, in cores.
 struct Machine {
     now: f64,
     busy: f64,
@@ -103,14 +103,18 @@ impl Machine {
     /// One second passes; then the engine looks.
     fn step(&mut self, engine: &mut Engine) -> Vec<Action> {
         self.now += 1.0;
-        let mut cores = self.outside;
+        let wanted = self.outside + self.tasks.iter().map(|(_, load)| load).sum::<f64>();
+        let given = (self.host.cpu_capacity / wanted).min(1.0);
         for (task, load) in &mut self.tasks {
-            cores += *load;
-            task.cpu_percent = Some(*load * 100.0);
-            task.cpu_time = task.cpu_time.map(|t| t + Duration::from_secs_f64(*load));
+            let load = *load * given;
+            task.cpu_percent = Some(load * 100.0);
+            task.cpu_time = task.cpu_time.map(|t| t + Duration::from_secs_f64(load));
         }
+        let cores = wanted.min(self.host.cpu_capacity);
         self.busy += cores;
         self.host.cpu_busy = Some(Duration::from_secs_f64(self.busy));
+        let is_full = wanted >= self.host.cpu_capacity;
+        self.host.cpu_demand_percent = is_full.then_some(wanted / self.host.cpu_capacity * 100.0);
         self.host.cpu_percent = Some(cores / self.host.cpu_capacity * 100.0);
         self.look(engine)
     }

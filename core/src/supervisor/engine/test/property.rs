@@ -91,12 +91,21 @@ fn any_step(profiles: Vec<Profile>) -> impl Strategy<Value = Step> {
         tasks.dedup_by_key(|t| t.id);
         tasks
     });
-    (0..3000u64, machine, memory, signals, tasks, any::<bool>(), option::weighted(0.1, 1..9u64)).prop_map(
-        |(wait_ms, cpu, memory, signals, tasks, verify, forget)| Step {
+    (
+        0..3000u64,
+        (machine, value(400.0)),
+        memory,
+        signals,
+        tasks,
+        any::<bool>(),
+        option::weighted(0.1, 1..9u64),
+    )
+        .prop_map(|(wait_ms, (cpu, demand), memory, signals, tasks, verify, forget)| Step {
             wait_ms,
             host: HostReading {
                 cpu_percent: cpu.0,
                 cpu_busy: cpu.1.map(Duration::from_millis),
+                cpu_demand_percent: demand,
                 cpu_capacity: cpu.2,
                 memory_percent: memory.0,
                 memory_used_bytes: memory.1,
@@ -108,8 +117,7 @@ fn any_step(profiles: Vec<Profile>) -> impl Strategy<Value = Step> {
             tasks,
             verify,
             forget,
-        },
-    )
+        })
 }
 
 prop_compose! {

@@ -99,6 +99,7 @@ impl Machine {
         let truth = HostReading {
             cpu_percent: Some(100.0 * wanted * given / CORES),
             cpu_busy: Some(Duration::from_secs_f64(self.busy)),
+            cpu_demand_percent: (wanted >= CORES).then_some(100.0 * wanted / CORES),
             cpu_capacity: CORES,
             memory_percent: Some(used as f64 / MEMORY as f64 * 100.0),
             memory_used_bytes: Some(used),
@@ -109,7 +110,7 @@ impl Machine {
         };
         let mut host = truth;
         if day.dice.one_in(100) {
-            (host.cpu_percent, host.cpu_busy) = (None, None);
+            (host.cpu_percent, host.cpu_busy, host.cpu_demand_percent) = (None, None, None);
         }
         if day.dice.one_in(100) {
             (host.memory_percent, host.memory_used_bytes) = (Some(f64::NAN), None);
