@@ -90,10 +90,11 @@ impl CpuFiles {
         parse(self.stat.read_piece(buffer)?, &mut self.now.cores)
             .ok_or_else(|| text::malformed(self.stat.path(), "no line \"cpu0\" with its counters"))?;
         self.now.machine = sum(&self.now.cores, |core| container.may_use(core));
-        let cores = (0..self.now.cores.len()).filter(|core| container.may_use(*core)).count().max(1) as f64;
+        let usable = (0..self.now.cores.len()).filter(|core| container.may_use(*core)).count();
+        let cores = usable.max(1) as f64;
         let limit = container.cpu(buffer)?.filter(|(limit, _)| *limit < cores);
         self.now.container = limit.map(|(_, used)| used);
-        self.has_all = limit.is_none() && (0..self.now.cores.len()).all(|core| container.may_use(core));
+        self.has_all = limit.is_none() && usable == self.now.cores.len();
 
         let busy_now =
             self.now.container.unwrap_or(self.now.machine.busy.saturating_mul(self.nanos_per_tick));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::group::Group;
-use super::memory::{LONGEST_READ, Memory};
+use super::memory::{self, LONGEST_READ, Memory};
 use super::table::{Stat, Table};
 use super::{ProcessId, TreeUse, cgroup};
 use crate::clock::Time;
@@ -152,9 +152,7 @@ impl Meter {
             }
         }
         let whole = sizes.len() == alive.len();
-        let add =
-            |sizes: &[(u64, &Stat)]| sizes.iter().fold(0, |sum: u64, (size, _)| sum.saturating_add(*size));
-        let mut sum = add(&sizes);
+        let mut sum = memory::sum(sizes.iter().map(|(resident, _)| *resident));
         let needs_exact = needs_exact(limits, sum);
         if needs_exact {
             for (resident, stat) in &mut sizes {
@@ -162,7 +160,7 @@ impl Meter {
                     *resident = pages.saturating_mul(self.page);
                 }
             }
-            sum = add(&sizes);
+            sum = memory::sum(sizes.iter().map(|(resident, _)| *resident));
         }
         if needs_exact && alive.len() > 1 {
             // Each of them counts what they share.

@@ -280,7 +280,7 @@ impl Memory {
     }
 }
 
-fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+pub(super) fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
