@@ -1,6 +1,6 @@
 //! Which task each task on a thread is inside of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::engine::TaskId;
 use crate::clock::Time;
@@ -48,7 +48,8 @@ pub(super) fn inside(stays: &[Stay], mut tell: impl FnMut(TaskId, TaskId)) {
         true => stays.iter().map(|s| (s.task(), s)).collect(),
         false => HashMap::new(),
     };
-    let waits = |s: &Stay| outer.get(&s.around).is_some_and(|o| o.ended || o.since.0 > s.since.0);
+    let waiting = waiting(stays, &outer);
+    let waits = |s: &Stay| waiting.contains(&s.task());
     let mut lasting: Vec<(usize, (Time, TaskId))> =
         stays.iter().filter(|s| !s.ended && !s.shared && !waits(s)).map(|s| (s.thread, s.since)).collect();
     lasting.sort_unstable();
@@ -64,6 +65,22 @@ pub(super) fn inside(stays: &[Stay], mut tell: impl FnMut(TaskId, TaskId)) {
             tell(stay.task(), *task);
         }
     }
+}
+
+/// The futures that wait for the next poll of the one around them: that one was polled since without coming to them, or
+/// is waiting itself.
+fn waiting(stays: &[Stay], outer: &HashMap<TaskId, &Stay>) -> HashSet<TaskId> {
+    let mut polled: Vec<&Stay> = stays.iter().filter(|s| s.around != 0).collect();
+    // One that waits with the one around it was polled after it, so the outer is known first.
+    polled.sort_unstable_by_key(|s| s.since);
+    let mut waiting = HashSet::new();
+    for stay in polled {
+        let waits = |o: &&Stay| o.ended || o.since.0 > stay.since.0 || waiting.contains(&o.task());
+        if outer.get(&stay.around).is_some_and(waits) {
+            waiting.insert(stay.task());
+        }
+    }
+    waiting
 }
 
 #[cfg(test)]
@@ -112,6 +129,13 @@ mod tests {
                 assert_eq!(links(&[on(1, 10, 1), inner, outer]), [(4, 5), (5, 1)]);
             }
             assert_eq!(links(&[on(1, 10, 1), inner]), [(4, 1)], "the outer is gone");
+        }
+        // Three of them, the outermost of which is being polled anew and has not come to the two inside of it.
+        let outermost = on(1, 40, 5);
+        let middle = on(1, 20, 4).polled(5, false);
+        for inner in [on(1, 21, 3).polled(4, false), on(1, 21, 3).polled(4, true)] {
+            let all = [on(1, 10, 1), inner, middle, outermost, on(1, 50, 2)];
+            assert_eq!(links(&all), [(3, 4), (4, 5), (5, 1), (2, 5)]);
         }
         // A section in the poll of the outer, and the inner in it.
         let outer = on(1, 20, 5);
