@@ -361,7 +361,6 @@ impl Follow {
             known.last_use.memory_bytes = Some(0);
             known.last_use.processes = Some(0);
             known.last_use.output_bytes = core.flow.bytes();
-            known.last_use.at_least = false;
             known.last_use.at = now;
             let report =
                 TreeReport { exit: known.exit, last_use: known.last_use, guardian_killed, proved, at: now };

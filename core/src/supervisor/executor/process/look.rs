@@ -131,7 +131,6 @@ impl Meter {
             memory_bytes: self.memory(&alive, limits),
             processes: Some(alive.len() as u64),
             output_bytes: None,
-            at_least: walk.cut,
             at,
         };
         (seen, alive)

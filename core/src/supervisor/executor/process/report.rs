@@ -26,12 +26,10 @@ pub(crate) struct TreeUse {
     pub(crate) cpu_time: Option<Duration>,
     /// Bytes; where a limit on memory makes it matter, pages shared inside the tree count once.
     pub(crate) memory_bytes: Option<u64>,
-    /// Processes that can run. With `at_least` there are this many or more.
+    /// Processes that can run and were seen: of a burst of forks, and of thousands, there are more.
     pub(crate) processes: Option<u64>,
     /// Bytes written to standard output and error, if they are counted.
     pub(crate) output_bytes: Option<u64>,
-    /// Whether the look ended at its budget before it saw every process.
-    pub(crate) at_least: bool,
     /// When the tree was looked at.
     pub(crate) at: Time,
 }

@@ -1,5 +1,6 @@
 //! A reused id is never signalled, and a stranger is never counted: proved on made-up process tables.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -191,4 +192,29 @@ fn a_walk_stops_at_its_budget_and_says_so() {
         assert_eq!((walk.processes.len(), walk.cut), (2, true));
         assert!(!made.table().descendants(10, 3).cut);
     }
+}
+
+#[test]
+fn a_burst_of_forks_is_told_of_before_all_of_it_is_looked_at() {
+    let made = Made::new(true);
+    let children: Vec<u32> = (1000..1200).collect();
+    made.put(10, 1, 100, &children.iter().map(u32::to_string).collect::<Vec<_>>().join(" "));
+    for pid in &children {
+        made.put(*pid, 10, 200, "");
+    }
+    let told = Cell::new(None);
+    let crowd = |count| {
+        told.set(Some(count));
+        // The rest of the burst: it is seen only by a walk that comes after this word.
+        made.put(2000, 1199, 300, "");
+        fs::write(made.path().join("1199/task/1199/children"), "2000").unwrap();
+    };
+    let limits = |processes| Limits { processes: Some(processes), ..Limits::default() };
+    let guardian = ProcessId { pid: 10, start_time: 100 };
+    let look =
+        |most| Meter::of(made.table()).look(guardian, None, limits(most), Time::ZERO, crowd).0.processes;
+    assert_eq!(look(200), Some(200));
+    assert_eq!(told.get(), None, "as many as allowed are no crowd");
+    assert_eq!(look(10), Some(201));
+    assert_eq!(told.get(), Some(64), "the word came after the first few");
 }
