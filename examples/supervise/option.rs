@@ -74,8 +74,10 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request
             Some("--help" | "-h") if value.is_none() => return Ok(Request::Help),
             Some("--version" | "-V") if value.is_none() => return Ok(Request::Version),
             Some(known) if NAMES.contains(&known) => {
+                // "--" is the end of the options; a file of that name is given as `--profiles=--`.
+                let mut next = || words.next().filter(|word| word != "--");
                 let mut take =
-                    || value.take().or_else(|| words.next()).ok_or_else(|| format!("{known} needs a value"));
+                    || value.take().or_else(&mut next).ok_or_else(|| format!("{known} needs a value"));
                 options.set(known, &mut take)?;
                 if value.is_some() {
                     return Err(format!("{known} takes no value"));
@@ -229,6 +231,7 @@ mod tests {
             (&["--quiet"][..], "no command"),
             (&["--", ""][..], "empty"),
             (&["--profile"][..], "--profile needs a value"),
+            (&["--max-duration", "--", "true"][..], "--max-duration needs a value"),
             (&["--quiet=yes", "ls"][..], "--quiet takes no value"),
             (&["--help=yes"][..], "--help takes no value"),
             (&["--max-duration", "0", "ls"][..], "--max-duration: 0 would"),
