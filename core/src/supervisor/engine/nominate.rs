@@ -137,7 +137,7 @@ impl Scene<'_> {
             (Some(e), _) if !hidden.is_empty() && Some(measured.all.rest()) >= measured.of[e.index].share => {
                 Finding::TooEarly
             }
-            // So it is with one that runs inside of it: what that one used is now taken for its own.
+            // What runs inside of it is unknown in this very sample, and is taken for its own use: the next one will tell.
             (Some(e), _) if judgement.is_by_clock() && self.ledger.is_around(e.index, &hidden) => {
                 Finding::TooEarly
             }
