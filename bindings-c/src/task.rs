@@ -61,7 +61,8 @@ impl hl_task {
 }
 
 /// Starts a task: what this thread does from here until hl_task_finish or hl_task_free. It has to look at
-/// hl_task_is_cancelled or hl_task_check often, because nothing can force it.
+/// hl_task_is_cancelled or hl_task_check often, because nothing can force it. What other threads do for it is not
+/// measured.
 ///
 /// HL_UNKNOWN_PROFILE, HL_LIMIT_REFUSED if the profile has a limit that cannot be enforced for such a task,
 /// HL_SHUT_DOWN.

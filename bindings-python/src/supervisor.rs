@@ -108,7 +108,8 @@ impl PySupervisor {
         Ok(PySupervisor { supervisor })
     }
 
-    /// Starts a task: the code from here until the end of the `with` block, on this thread.
+    /// Starts a task: the code from here until the end of the `with` block, on this thread. What other threads do for
+    /// it is not measured.
     ///
     /// `profile` is a Profile or the name of one. Raises UnknownProfileError, LimitRefusedError if the
     /// profile has a limit that cannot be enforced for such a task, or ShutDownError.
@@ -152,7 +153,8 @@ impl PySupervisor {
     }
 
     /// Starts a thread that calls `target(*args, **kwargs)` as a task. A target with a parameter `task` gets its
-    /// ThreadTask there, unless the call gives it one; any code finds it with `haltline.current_task()`.
+    /// ThreadTask there, unless the call gives it one; any code finds it with `haltline.current_task()`. Threads that it
+    /// starts itself are not measured.
     ///
     /// What the target raises is raised by `ThreadTask.join`; if nobody joins, it goes to
     /// `threading.excepthook`. What runs on a thread of the program's own, as that of a pool, is a section: see

@@ -61,6 +61,8 @@ fn check(sample: &Sample) {
     if let Some(cpu) = &sample.cpu {
         percent(cpu.percent);
         assert!(cpu.capacity.is_finite() && cpu.capacity > 0.0, "{sample:?}");
+        let demand = |d: f64| assert!(d.is_finite() && d >= cpu.percent, "{sample:?}");
+        cpu.demand_percent.into_iter().for_each(demand);
         cpu.per_core.iter().for_each(|core| percent(f64::from(*core)));
     }
     if let Some(memory) = &sample.memory {

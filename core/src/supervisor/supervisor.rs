@@ -142,7 +142,8 @@ impl Supervisor {
         })
     }
 
-    /// Starts a cooperative task: the code from here until the returned guard is dropped, on this thread.
+    /// Starts a cooperative task: the code from here until the returned guard is dropped, on this thread. What other
+    /// threads do for it is not measured.
     ///
     /// # Errors
     /// [`UnknownProfile`](ErrorKind::UnknownProfile), [`LimitRefused`](ErrorKind::LimitRefused) if the profile
