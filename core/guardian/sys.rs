@@ -28,6 +28,7 @@ const F_SETSIG: c_int = 10;
 const FD_CLOEXEC: c_int = 1;
 const O_ASYNC: c_int = 0o20000;
 const PRIO_PROCESS: c_int = 0;
+const SCHED_OTHER: c_int = 0;
 const SCHED_RR: c_int = 2;
 const PR_SET_NAME: c_int = 15;
 const PR_SET_CHILD_SUBREAPER: c_int = 36;
@@ -131,16 +132,33 @@ pub(crate) fn become_guardian() {
     }
 }
 
-/// Has this process run before all that have an ordinary priority, where it is allowed to: a burst of forks would
-/// leave it one turn among thousands. To be called after its last fork; it sleeps unless there is something to do.
+/// Gives this process the best ordinary priority, where it is allowed to. To be called after its last fork.
 pub(crate) fn hurry() {
-    let lowest: c_int = 1;
-    // SAFETY: the parameter is one number and lives through the call.
-    unsafe {
-        if sched_setscheduler(0, SCHED_RR, &lowest) != 0 {
-            setpriority(PRIO_PROCESS, 0, -20);
-        }
+    // SAFETY: no memory is involved.
+    unsafe { setpriority(PRIO_PROCESS, 0, -20) };
+}
+
+/// While it lasts this process runs before all that have an ordinary priority, where it is allowed to. The kernel spins
+/// where it waits for another that takes a process out of the process table: nothing may be reaped meanwhile, or the
+/// machine stands still until a thread that leaves comes to its turn.
+pub(crate) struct Urgency(());
+
+impl Urgency {
+    pub(crate) fn begin() -> Urgency {
+        schedule(SCHED_RR, 1);
+        Urgency(())
     }
+}
+
+impl Drop for Urgency {
+    fn drop(&mut self) {
+        schedule(SCHED_OTHER, 0);
+    }
+}
+
+fn schedule(policy: c_int, priority: c_int) {
+    // SAFETY: the parameter is one number and lives through the call.
+    unsafe { sched_setscheduler(0, policy, &priority) };
 }
 
 /// Blocks every signal, so that a terminal's interrupt is left to the host to decide; and undoes an ignored

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::group::Group;
 use crate::signal::{self, Parents};
-use crate::sys::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use crate::sys::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Urgency};
 use crate::table::{Stat, Table};
 
 /// Everything that descends from this process.
@@ -34,6 +34,7 @@ impl Tree {
 
     /// Asks all to leave. A stopped process hears it only after it was told to go on.
     pub(crate) fn terminate(&self) {
+        let _urgency = self.urgency();
         let all = self.alive();
         self.send(&all, &all, SIGTERM);
         let stopped: Vec<Stat> = all.iter().filter(|s| s.state == b'T').cloned().collect();
@@ -54,6 +55,7 @@ impl Tree {
             return;
         }
         let mut stopped = HashSet::new();
+        let _urgency = self.urgency();
         let mut all = self.not_killed();
         if all.len() > 1 {
             for _ in 0..MOST_ROUNDS {
@@ -79,6 +81,10 @@ impl Tree {
         let all: Vec<Stat> = members.iter().filter_map(|pid| self.table.stat(*pid)).collect();
         let headless: Vec<Stat> = all.iter().filter(|s| s.state == b'Z' && s.is_alive()).cloned().collect();
         self.send(&headless, &all, SIGKILL);
+    }
+
+    fn urgency(&self) -> Option<Urgency> {
+        self.table.descendants(self.me, BURST).cut.then(Urgency::begin)
     }
 
     fn not_killed(&self) -> Vec<Stat> {
@@ -117,5 +123,7 @@ impl Tree {
     }
 }
 
+/// More processes would leave the guardian one turn in many.
+const BURST: usize = 32;
 /// More rounds than a burst can last: each leaves only what was forked while it ran.
 const MOST_ROUNDS: u32 = 100;

@@ -221,3 +221,36 @@ fn load_from_outside_without_a_hog_costs_nobody() {
     assert!(healthy.into_iter().all(|task| task.join().unwrap()), "no healthy task was cancelled");
     command.wait().unwrap();
 }
+
+#[test]
+fn to_kill_programs_of_many_threads_does_not_hold_up_a_full_machine() {
+    if child::part().is_some() {
+        (0..4).for_each(|_| drop(std::thread::spawn(|| std::thread::sleep(60 * S))));
+        std::thread::sleep(60 * S);
+    }
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let supervisor = supervisor();
+    let profile = Profile::builder("macro").grace(Duration::ZERO).build().unwrap();
+    let outside = Outside::start();
+    let test = "to_kill_programs_of_many_threads_does_not_hold_up_a_full_machine";
+    for round in 0..3 {
+        let start = || child::command(&supervisor, test, "sleeper").spawn(&profile).unwrap();
+        let all: Vec<_> = (0..2 * cores()).map(|_| start()).collect();
+        let threads = |pid| std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        let until = Instant::now() + 20 * S;
+        while all.iter().any(|task| threads(task.pid()) < 5) {
+            assert!(Instant::now() < until, "the programs begin");
+            std::thread::sleep(10 * MS);
+        }
+        let asked = Instant::now();
+        supervisor.stop_all("the scene is over");
+        for task in all {
+            let outcome = task.wait().unwrap().outcome;
+            assert!(matches!(outcome, Some(Outcome::Stopped | Outcome::Killed)), "{outcome:?}");
+        }
+        let took = asked.elapsed();
+        println!("round {round}: all verified dead after {took:?}");
+        assert!(took < 500 * MS, "{took:?}");
+    }
+    drop(outside);
+}
