@@ -134,13 +134,15 @@ pub(crate) fn become_guardian() {
 
 /// Gives this process the best ordinary priority, where it is allowed to. To be called after its last fork.
 pub(crate) fn hurry() {
+    // The host may have a real-time one.
+    schedule(SCHED_OTHER, 0);
     // SAFETY: no memory is involved.
     unsafe { setpriority(PRIO_PROCESS, 0, -20) };
 }
 
-/// While it lasts this process runs before all that have an ordinary priority, where it is allowed to. The kernel spins
-/// where it waits for another that takes a process out of the process table: nothing may be reaped meanwhile, or the
-/// machine stands still until a thread that leaves comes to its turn.
+/// While it lasts this process runs before all that have an ordinary priority, where it is allowed to. Nothing may be
+/// reaped meanwhile: the kernel spins there until a thread that is leaving has left the process table, and that thread
+/// would not come to its turn.
 pub(crate) struct Urgency(());
 
 impl Urgency {

@@ -55,7 +55,7 @@ impl Tree {
             return;
         }
         let mut stopped = HashSet::new();
-        let _urgency = self.urgency();
+        let mut urgency = self.urgency();
         let mut all = self.not_killed();
         if all.len() > 1 {
             for _ in 0..MOST_ROUNDS {
@@ -63,6 +63,9 @@ impl Tree {
                     all.iter().filter(|s| stopped.insert((s.pid, s.start_time))).cloned().collect();
                 if new.is_empty() {
                     break;
+                }
+                if urgency.is_none() && all.len() > BURST {
+                    urgency = Some(Urgency::begin());
                 }
                 self.send(&new, &all, SIGSTOP);
                 all = self.not_killed();

@@ -162,6 +162,26 @@ fn an_exponential_fork_bomb_is_seen_and_killed_before_it_owns_the_machine() {
 }
 
 #[test]
+fn a_guardian_that_walked_through_many_has_an_ordinary_priority_again() {
+    let mark = marker();
+    let many =
+        format!("for i in 1 2 3 4 5 6 7 8 9 10 ; do for j in 1 2 3 4 5 ; do sleep {mark} & done ; done");
+    // One more, that listens.
+    let tree = spawn(shell(&format!("setsid sleep {mark}.5 & trap '' TERM ; {many} ; wait")));
+    until("all sleep", || sleepers(&mark).len() == 50);
+    tree.terminate();
+    until("the one that listens has left", || tree.pids().len() == 51);
+    let policy = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", tree.guardian_pid())).unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(38).unwrap().to_owned()
+    };
+    until("an ordinary priority", || policy() == libc::SCHED_OTHER.to_string());
+    tree.kill();
+    tree.wait_gone(PATIENCE).expect("gone");
+    assert_eq!(sleepers(&mark), [0u32; 0]);
+}
+
+#[test]
 fn a_process_whose_first_thread_left_is_not_taken_for_dead() {
     let mut command = part::command("threads");
     command.cgroups = Cgroups::Off;
