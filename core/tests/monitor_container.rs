@@ -65,18 +65,20 @@ fn without_limits_the_machine_is_measured() {
 #[test]
 fn a_full_machine_tells_what_is_wanted_of_it_and_a_limited_container_does_not() {
     let stall = |micros: u64| format!("some avg10=0.00 avg60=0.00 avg300=0.00 total={micros}\n");
-    for (limit, has_pressure, wanted) in [
-        ("max 100000\n", true, Some(130.0)),
-        ("max 100000\n", false, Some(250.0)),
-        ("150000 100000\n", true, None),
+    // One of those that can run is the thread that asks.
+    for (limit, can_run, wanted) in [
+        ("max 100000\n", None, Some(130.0)),
+        ("max 100000\n", Some(7), Some(150.0)),
+        ("max 100000\n", Some(11), Some(200.0)),
+        ("150000 100000\n", None, None),
     ] {
         let fixture = Fixture::new(4);
         v2(&fixture);
         fixture.cgroup("pod/box/cpu.max", limit);
         fixture.cgroup("pod/box/cpu.stat", "usage_usec 0\nuser_usec 1\n");
-        // One of these is the thread that asks.
-        fixture.proc("loadavg", "9.00 9.00 9.00 11/80 123\n");
-        if !has_pressure {
+        let has_pressure = can_run.is_none();
+        if let Some(threads) = can_run {
+            fixture.proc("loadavg", &format!("9.00 9.00 9.00 {threads}/80 123\n"));
             fixture.remove_proc("pressure/cpu");
         }
         let monitor = fixture.monitor();

@@ -54,9 +54,10 @@ pub struct Cpu {
     pub capacity: f64,
     /// Processor time used on the machine, or in the container where a limit applies, since the monitor started.
     pub busy: Duration,
-    /// While all is in use: what would be used with cores enough, in percent of `capacity` and so over 100 where threads
-    /// wait for a core; of those that wait for the same core one counts. `None` on a machine that is not full, and where
-    /// it is not known: in a container with a CPU limit, and elsewhere than on Linux.
+    /// While all is in use: about what would be used with cores enough, in percent of `capacity` and so over 100 where
+    /// threads wait for a core, 200 at most: of those that wait for the same core one counts. `None` on a machine that is
+    /// not full, in the first sample of one that is, and where it is not known: in a container with a CPU limit or fewer
+    /// cores than the machine, and elsewhere than on Linux.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand_percent: Option<f64>,
     /// 0 to 100 for each core of the machine, in the kernel's order; empty where it is not known.

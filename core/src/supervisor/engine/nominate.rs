@@ -228,13 +228,13 @@ impl Scene<'_> {
         if !judgement.is_enough(part) {
             return (Some(WhyNot::BelowMinimumShare), false);
         }
-        if judgement.outside.is_some_and(|o| limit.is_broken(bound, o)) {
-            return (Some(WhyNot::OutsideLoad), false);
-        }
         // Those who are leaving are expected to bring the metric back: first see them gone.
         let solved = judgement.later.is_some_and(|l| !limit.is_broken(bound, l));
         if solved || !watch.is_in_breach(judgement.limit) {
             return (Some(WhyNot::NotInBreach), true);
+        }
+        if judgement.outside.is_some_and(|o| limit.is_broken(bound, o)) {
+            return (Some(WhyNot::OutsideLoad), false);
         }
         let at = self.sample.at;
         if at.since(task.started) < task.profile.sustain() || self.changes.is_new(at, task, judgement.limit) {

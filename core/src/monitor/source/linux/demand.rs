@@ -40,7 +40,8 @@ impl DemandFiles {
                 cpu.percent + waited.saturating_sub(*before) as f64 / span.as_micros() as f64 * 100.0
             }
             // A kernel that does not tell has no better than their number at this moment.
-            None => runnable(self.load.read_piece(buffer).ok()?)? as f64 / cpu.capacity * 100.0,
+            None => (runnable(self.load.read_piece(buffer).ok()?)? as f64 / cpu.capacity * 100.0)
+                .min(cpu.percent + 100.0),
         };
         Some(demand.max(cpu.percent))
     }

@@ -146,6 +146,18 @@ fn while_a_nested_task_is_leaving_nobody_goes_for_what_it_used() {
 }
 
 #[test]
+fn a_load_that_goes_with_one_who_is_leaving_anyway_is_not_told_as_one_from_outside() {
+    let (mut m, mut e, p) = (Machine::new(), Engine::new(EngineSettings::default()), cpu_profile());
+    m.add(1, &p, 4.0);
+    m.add(2, &p, 3.0);
+    m.outside = 0.1;
+    m.run(&mut e, 1);
+    // Asked to leave by somebody else; the other fits into the machine alone.
+    m.task(1).cancelling = true;
+    assert_eq!(m.run(&mut e, 10), []);
+}
+
+#[test]
 fn a_hog_without_the_limit_is_not_paid_for_by_another() {
     let (mut m, mut e) = (Machine::new(), Engine::new(EngineSettings::default()));
     m.add(1, &profile(|_| ()), 3.4);
