@@ -15,8 +15,8 @@
 //              handle that is being freed. A wait blocks its own thread only.
 // Callbacks    travel with user_data and free_fn. free_fn(user_data) is called exactly once, whatever the call
 //              returned. Callbacks run on threads of haltline's own, except where said. They must not throw.
-// const        Tokens and profiles are handed out as const hl_token * and const hl_profile *: several may hold the same
-//              one, and nothing changes it through the handle.
+// const        Tokens and profiles are handed out as const hl_token * and const hl_profile *, because several may hold
+//              the same one. What a call does to a task it does to the task, not to its token.
 // Processes    After fork, only the parent may go on using handles. Do not unload the library while it runs.
 
 
