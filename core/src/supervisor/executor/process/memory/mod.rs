@@ -240,6 +240,8 @@ impl Memory {
         // Later than the reading: what it has grown in between is missing instead of counted twice.
         let mut known = Known::new(table, page, size, self.round);
         (known.is_read, known.proportional, known.private) = (true, shares.proportional, shares.private);
+        // What it has given back in between, all of it if it has left, counts as lost from now on.
+        known.resident = known.resident.max(size.resident);
         // What a newcomer shares, an older reading of the one that it came from counts.
         if let Some(before) = self.waiting.remove(&size.key()) {
             // So it is with a file that it mapped since: of each such page it has at most half.

@@ -101,6 +101,18 @@ fn growth_of_its_own_counts_at_once_and_that_of_shared_files_when_it_is_read() {
 }
 
 #[test]
+fn what_the_page_tables_of_one_showed_that_left_right_after_is_not_counted() {
+    let mut tree = Tree::new();
+    tree.put(2, 256, 128);
+    // Its size is read after its page tables, and it had left in between; of what they shared the other has a part alone
+    // by then.
+    fs::write(tree.folder.path().join("2/statm"), "0 0 0 0 0 0 0\n").unwrap();
+    tree.put_partly(1, 256, 158, 61, 0);
+    let told = tree.look_for(Some(270), Duration::from_secs(1));
+    assert!(told <= 270, "{told}");
+}
+
+#[test]
 fn what_older_readings_show_breaks_no_limit_before_the_round_is_over() {
     let mut tree = Tree::new();
     (1..=4).for_each(|pid| tree.put(pid, 100, 100));
