@@ -230,11 +230,14 @@ impl Scene<'_> {
         }
         // Those who are leaving are expected to bring the metric back: first see them gone.
         let solved = judgement.later.is_some_and(|l| !limit.is_broken(bound, l));
-        if solved || !watch.is_in_breach(judgement.limit) {
+        if solved {
             return (Some(WhyNot::NotInBreach), true);
         }
         if judgement.outside.is_some_and(|o| limit.is_broken(bound, o)) {
             return (Some(WhyNot::OutsideLoad), false);
+        }
+        if !watch.is_in_breach(judgement.limit) {
+            return (Some(WhyNot::NotInBreach), true);
         }
         let at = self.sample.at;
         if at.since(task.started) < task.profile.sustain() || self.changes.is_new(at, task, judgement.limit) {

@@ -158,6 +158,16 @@ fn a_load_that_goes_with_one_who_is_leaving_anyway_is_not_told_as_one_from_outsi
 }
 
 #[test]
+fn a_load_from_outside_is_told_without_waiting_for_those_who_take_longer_to_be_in_breach() {
+    let (mut m, mut e) = (Machine::new(), Engine::new(EngineSettings::default()));
+    let patient = profile(|p| (p.host.max_cpu_percent, p.sustain) = (Some(80.0), Duration::from_secs(60)));
+    m.add(1, &cpu_profile(), 1.0);
+    m.add(2, &patient, 1.0);
+    m.outside = 5.0;
+    assert_eq!(recorded(&m.run(&mut e, 10)), [(None, NotCancelled::External)]);
+}
+
+#[test]
 fn a_hog_without_the_limit_is_not_paid_for_by_another() {
     let (mut m, mut e) = (Machine::new(), Engine::new(EngineSettings::default()));
     m.add(1, &profile(|_| ()), 3.4);
